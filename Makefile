@@ -1,0 +1,44 @@
+# Everything a developer or a curious stranger runs. `make demo` and `make test` make their own environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Real data for tests and benchmarks, where a folder of it lies beside the checkout; else as the environment says.
+ifneq ($(wildcard ../shared/data),)
+export DOTBIAS_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test lint types unit bench docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/dotbias demo
+
+test: lint types unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.accuracy
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/build.py
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,plot]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo site .pytest_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""``python -m dotbias`` is ``dotbias``."""
+
+from .cli import main
+
+main()

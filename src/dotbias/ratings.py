@@ -1,0 +1,559 @@
+"""The data: a table of (user, item, rating[, time]) whose ids have become contiguous rows, once.
+
+``Ratings`` is frozen; every operation returns a new one. ``take`` keeps the id tables whole, so that a row number means
+the same thing in train, valid, test, model and file. Reading files is ``readers``' work; this module knows no model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from . import readers
+from .errors import DataError, SettingError, UnknownIdError, check_positive, did_you_mean
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+Duplicates = Literal["error", "last", "mean"]
+
+
+class Ids:
+    """The user's own labels, one per row: row -> id by indexing, id -> row by ``row`` and ``rows``.
+
+    Whole numbers stay numbers and text stays text; anything else (dates, UUIDs) is known by its ``str``.
+
+    Args:
+        values: distinct ids in row order.
+
+    Raises:
+        DataError: for an id that is missing or comes twice, and for 42 beside "42".
+    """
+
+    __slots__ = ("_row_of", "values")
+
+    def __init__(self, values: pl.Series | Iterable[Any]):
+        self.values = readers.as_ids(values, "ids").alias("id")
+        self._row_of: dict[Any, int] | None = None
+        if self.values.n_unique() < len(self.values):
+            twice = self.values.filter(self.values.is_duplicated())[0]
+            raise DataError(f"the id {twice!r} comes twice.", hint="each row has its own id.")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.take(np.array([row]))[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values.to_list())
+
+    def __contains__(self, id: object) -> bool:
+        return self._native(id) in self._lookup()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ids) and self.values.dtype == other.values.dtype and self.values.equals(other.values)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self)}: {', '.join(map(repr, self.values.head(3).to_list()))}{', …' * (len(self) > 3)})"
+
+    def take(self, rows: np.ndarray) -> list[Any]:
+        """Ids of many rows (n,), as native Python values.
+
+        Raises:
+            IndexError: for a row that is negative (which stands for no id) or past the end.
+        """
+        rows = np.asarray(rows, np.int64)
+        wrong = rows[(rows < 0) | (rows >= len(self))]
+        if wrong.size:
+            raise IndexError(f"row {wrong[0]} is not among the {len(self)} rows.")
+        return self.values.gather(rows).to_list()
+
+    def row(self, id: Any) -> int:
+        """The row of one id.
+
+        Raises:
+            UnknownIdError: for an id that is not here, with a near miss (42 for "42", too).
+        """
+        row = self._lookup().get(self._native(id))
+        if row is None:
+            raise UnknownIdError(f"the id {id!r} is not among the {len(self)} known ones.", hint=self._hint(id))
+        return row
+
+    def rows(self, ids: Iterable[Any]) -> np.ndarray:
+        """Rows of many ids -> (n,) int32; unknown ones raise, as in ``row``."""
+        return np.fromiter((self.row(i) for i in ids), np.int32)
+
+    def find(self, ids: pl.Series) -> np.ndarray:
+        """Rows of a whole column of ids -> (n,) int32, -1 where unknown. The column's type must be the ids'."""
+        table = pl.DataFrame({"id": self.values, "row": np.arange(len(self), dtype=np.int32)})
+        joined = ids.alias("id").to_frame().join(table, on="id", how="left", maintain_order="left")
+        return joined["row"].fill_null(-1).to_numpy().copy()
+
+    def extend(self, ids: pl.Series) -> Ids:
+        """These ids, then those of ``ids`` that are new, in order of appearance."""
+        new = ids.unique(maintain_order=True)
+        return Ids(pl.concat([self.values, new.filter(self.find(new) < 0).alias("id")]))
+
+    def _lookup(self) -> dict[Any, int]:
+        if self._row_of is None:
+            self._row_of = {id: row for row, id in enumerate(self.values.to_list())}
+        return self._row_of
+
+    @staticmethod
+    def _native(id: Any) -> Any:
+        """np.int64(3) and 3 are one id; True and 1 are not."""
+        if isinstance(id, np.generic):
+            id = id.item()
+        return str(id).lower() if isinstance(id, bool) else id
+
+    def _hint(self, id: Any) -> str:
+        known = self._lookup()
+        if isinstance(id, str) and self.values.dtype.is_integer():
+            number = int(id) if id.strip().lstrip("-").isdecimal() else None
+            return f"ids here are whole numbers{f'; did you mean {number}?' if number in known else '.'}"
+        if not isinstance(id, str) and str(id) in known:
+            return f"ids here are text; did you mean {str(id)!r}?"
+        return did_you_mean(id, self.values.head(20_000).to_list())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ratings:
+    """N ratings of U users and I items.
+
+    Attributes:
+        users: (N,) int32 rows into ``user_ids``.
+        items: (N,) int32 rows into ``item_ids``.
+        values: (N,) float32, or None for implicit feedback (that a pair is here is all that is known).
+        times: (N,) int64 seconds since 1970 UTC, or None.
+        user_ids: row -> the user's own id.
+        item_ids: row -> the item's own id.
+        user_table: side table, row for row with ``user_ids``, or None.
+        item_table: side table, row for row with ``item_ids``, or None.
+        y_range: the declared scale (low, high), or None where none was declared (never taken from held-out rows).
+        cold: (N,) bool: in a held-out part, the ratings whose user or item train never saw; None elsewhere.
+        notes: what reading and filtering changed or found, counted, for people.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    values: np.ndarray | None
+    times: np.ndarray | None
+    user_ids: Ids
+    item_ids: Ids
+    user_table: pl.DataFrame | None = None
+    item_table: pl.DataFrame | None = None
+    y_range: tuple[float, float] | None = None
+    cold: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = {"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "cold": np.bool_}
+        for name, kind in kinds.items():
+            column = getattr(self, name)
+            if column is None:
+                continue
+            column = np.ascontiguousarray(column, kind)
+            if column.shape != np.shape(self.users) or column.ndim != 1:
+                raise DataError(
+                    f"{name} has the shape {column.shape}, users {np.shape(self.users)}.", hint="all are (N,)."
+                )
+            object.__setattr__(self, name, column)
+        for name, n in (("users", self.n_users), ("items", self.n_items)):
+            rows = getattr(self, name)
+            if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+                raise DataError(f"{name} holds rows from {rows.min()} to {rows.max()}, but there are {n} ids.")
+        for name, n in (("user_table", self.n_users), ("item_table", self.n_items)):
+            table = getattr(self, name)
+            if table is not None and len(table) != n:
+                raise DataError(f"{name} has {len(table)} rows for {n} ids.", hint=f"attach it by with_{name}().")
+
+    # Reading ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        rating: str | int | Literal[False] | None = None,
+        time: str | int | Literal[False] | None = None,
+        separator: str | None = None,
+        header: bool | None = None,
+        encoding: str | None = None,
+        duplicates: Duplicates = "error",
+        y_range: tuple[float, float] | None = None,
+        like: Ratings | None = None,
+    ) -> Ratings:
+        """Ratings from a text file, plain or gzipped; what is not said is recognised, or an error says what to say.
+
+        Args:
+            path: a file with a rating a line.
+            user: the column of users: its name, or its position from 0. By default names like ``userId``, ``user``.
+                Ids that all print as whole numbers (1, not 01) are numbers; else all are text.
+            item: the column of items; by default names like ``movieId``, ``item``, ``product_id``.
+            rating: the column of numbers; False for implicit feedback. By default names like ``rating``, ``stars``.
+            time: the column of times (seconds UTC or ISO 8601), False for none. By default names like ``timestamp``.
+            separator: ``,`` tab ``;`` ``|`` or ``::``; by default the one that splits the first line most.
+            header: whether the first line names the columns; by default yes unless it holds a number.
+                Without one, columns are user, item, rating, time in this order.
+            encoding: by default UTF-8, and Latin-1 (noted) if it is not that.
+            duplicates: what to do with several ratings of one pair: "error", "last" (by time, then by line) or "mean".
+            y_range: the declared scale; a rating outside it is an error.
+            like: number ids as these ratings do; new ids get new rows at the end.
+
+        Raises:
+            DataError: naming file, line and value: missing columns, text or nothing where a number belongs, NaN,
+                infinities, an empty or cut file, ragged lines, duplicate pairs.
+        """
+        source = readers.read_csv(
+            Path(path),
+            {"user": user, "item": item, "rating": rating, "time": time},
+            separator=separator,
+            header=header,
+            encoding=encoding,
+        )
+        return cls._from_source(source, duplicates, y_range, like)
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: str | Path,
+        *,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        rating: str | int | Literal[False] | None = None,
+        time: str | int | Literal[False] | None = None,
+        duplicates: Duplicates = "error",
+        y_range: tuple[float, float] | None = None,
+        like: Ratings | None = None,
+    ) -> Ratings:
+        """Ratings from a Parquet file. Arguments and errors as in :meth:`from_csv`."""
+        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        return cls._from_source(readers.read_parquet(Path(path), columns), duplicates, y_range, like)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        rating: str | int | Literal[False] | None = None,
+        time: str | int | Literal[False] | None = None,
+        duplicates: Duplicates = "error",
+        y_range: tuple[float, float] | None = None,
+        like: Ratings | None = None,
+    ) -> Ratings:
+        """Ratings from a pandas, polars or pyarrow table; text ids stay text. Else as :meth:`from_csv`."""
+        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        return cls._from_source(readers.read_frame(frame, columns), duplicates, y_range, like)
+
+    @classmethod
+    def from_sparse(cls, matrix: Any, *, implicit: bool = False, y_range: tuple[float, float] | None = None) -> Ratings:
+        """Ratings from a scipy sparse matrix (U, I): its stored entries, explicit zeros included; ids are positions.
+
+        Entries stored twice are summed, as scipy does.
+
+        Raises:
+            DataError: if it is no sparse matrix, holds nothing, or holds NaN or infinities.
+        """
+        if not hasattr(matrix, "tocsr"):
+            raise DataError(f"a {type(matrix).__name__} is no sparse matrix.", hint="scipy.sparse.csr_matrix(array).")
+        coo = matrix.tocsr(copy=True)
+        coo.sum_duplicates()
+        coo = coo.tocoo()
+        frame = pl.DataFrame({"user": coo.row.astype(np.int64), "item": coo.col.astype(np.int64)})
+        if not implicit:
+            frame = frame.with_columns(pl.Series("rating", coo.data.astype(np.float64)))
+        ids = [Ids(pl.Series(np.arange(n, dtype=np.int64))) for n in matrix.shape]
+        nothing = np.empty(0, np.int32)
+        like = cls(nothing, nothing, None, None, ids[0], ids[1])
+        source = readers.read_frame(frame, {"rating": False if implicit else "rating", "time": False})
+        return dataclasses.replace(cls._from_source(source, "error", y_range, like), cold=None)
+
+    @classmethod
+    def _from_source(
+        cls, source: readers.Source, duplicates: Duplicates, y_range: tuple[float, float] | None, like: Ratings | None
+    ) -> Ratings:
+        if duplicates not in ("error", "last", "mean"):
+            raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last' or 'mean'.")
+        declared = y_range or (None if like is None else like.y_range)
+        readers.check_values(source, declared)
+        user_ids = _number(source.user, None if like is None else like.user_ids, "user", source)
+        item_ids = _number(source.item, None if like is None else like.item_ids, "item", source)
+        ratings = cls(
+            user_ids.find(source.user),
+            item_ids.find(source.item),
+            None if source.rating is None else source.rating.to_numpy().astype(np.float32),
+            None if source.time is None else source.time.to_numpy().copy(),
+            user_ids,
+            item_ids,
+            y_range=declared,
+            notes=source.notes,
+        )
+        if like is not None:
+            cold = ~(np.isin(ratings.users, like.users) & np.isin(ratings.items, like.items))
+            tables = (_grown(like.user_table, user_ids), _grown(like.item_table, item_ids))
+            ratings = dataclasses.replace(ratings, cold=cold, user_table=tables[0], item_table=tables[1])
+        return _without_duplicates(ratings, duplicates, source)
+
+    # Reading it back -------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        kind = "ratings" if self.values is not None else "interactions"
+        scale = (
+            f", from {self.values.min():g} to {self.values.max():g}" if self.values is not None and len(self) else ""
+        )
+        times = ", with times" if self.times is not None else ""
+        return f"Ratings({len(self):,} {kind} of {self.n_users:,} users and {self.n_items:,} items{scale}{times})"
+
+    @property
+    def n_users(self) -> int:
+        """U: rows of the user table, rated or not."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """I: rows of the item table, rated or not."""
+        return len(self.item_ids)
+
+    @property
+    def user_counts(self) -> np.ndarray:
+        """Ratings per user row: (U,) int64."""
+        return np.bincount(self.users, minlength=self.n_users)
+
+    @property
+    def item_counts(self) -> np.ndarray:
+        """Ratings per item row: (I,) int64."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    @property
+    def item_titles(self) -> list[str | None] | None:
+        """Titles by item row, from the item table's column ``title`` or ``name``; None where there is none."""
+        if self.item_table is None:
+            return None
+        column = next((c for c in ("title", "name") if c in self.item_table.columns), None)
+        return None if column is None else self.item_table[column].to_list()
+
+    def scale(self) -> tuple[float, float]:
+        """The declared y_range, or else the lowest and highest value here. Ask train, never a held-out part.
+
+        Raises:
+            DataError: for implicit feedback, or no ratings.
+        """
+        if self.y_range is not None:
+            return self.y_range
+        return float(self.explicit().min()), float(self.explicit().max())
+
+    def explicit(self) -> np.ndarray:
+        """The values (N,), for code that needs numbers.
+
+        Raises:
+            DataError: for implicit feedback, or where there are no ratings.
+        """
+        if self.values is None:
+            raise DataError("these are interactions without ratings; this needs numbers.", hint="name a rating column.")
+        if not len(self):
+            raise DataError("there are no ratings here.", hint="look at the filter or split that left none.")
+        return self.values
+
+    def to_csr(self) -> scipy.sparse.csr_matrix:
+        """A scipy CSR matrix (U, I) float32 of the values; ones for implicit feedback."""
+        from scipy.sparse import csr_matrix
+
+        data = np.ones(len(self), np.float32) if self.values is None else self.values
+        return csr_matrix((data, (self.users, self.items)), shape=(self.n_users, self.n_items))
+
+    def to_frame(self) -> pl.DataFrame:
+        """The ratings as a polars frame with the user's own ids: user, item[, rating][, time in seconds UTC]."""
+        columns = {
+            "user": self.user_ids.values.gather(self.users),
+            "item": self.item_ids.values.gather(self.items),
+        }
+        if self.values is not None:
+            columns["rating"] = pl.Series(self.values)
+        if self.times is not None:
+            columns["time"] = pl.Series(self.times)
+        return pl.DataFrame(columns)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of ids, rows, values and times: two data sets are one if these agree."""
+        digest = hashlib.sha256()
+        for ids in (self.user_ids, self.item_ids):
+            digest.update(f"{ids.values.dtype}\x1e".encode() + "\x1f".join(map(str, ids)).encode())
+        for column in (self.users, self.items, self.values, self.times):
+            digest.update(b"\x1e" if column is None else np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+    def pairs(self) -> np.ndarray:
+        """One int64 per rating that names its (user, item) pair: (N,)."""
+        return self.users.astype(np.int64) * max(self.n_items, 1) + self.items
+
+    # Choosing ratings ------------------------------------------------------------------------------------------
+
+    def take(self, which: np.ndarray) -> Ratings:
+        """The ratings chosen by a boolean mask (N,) or positions (n,); id and side tables stay whole."""
+        which = np.asarray(which)
+        which = which.astype(np.int64) if not which.size and which.dtype != bool else which
+        if which.dtype == bool and which.shape != (len(self),):
+            raise DataError(f"a mask of shape {which.shape} cannot choose among {len(self)} ratings.")
+        chosen = {
+            name: None if column is None else column[which]
+            for name in ("users", "items", "values", "times", "cold")
+            for column in (getattr(self, name),)
+        }
+        return dataclasses.replace(self, **chosen)
+
+    def drop_rare(self, *, users: int = 1, items: int = 1) -> Ratings:
+        """Without users of fewer than ``users`` ratings and items of fewer than ``items``, counted once, together.
+
+        Those who keep no rating leave the id tables; what went is counted in ``notes``.
+
+        Raises:
+            DataError: if nothing is left.
+        """
+        keep = (self.user_counts >= users)[self.users] & (self.item_counts >= items)[self.items]
+        why = f"dropped users of fewer than {users} and items of fewer than {items} ratings"
+        return self.take(keep)._compact(why, before=len(self))
+
+    def k_core(self, k: int) -> Ratings:
+        """The largest part in which every user and every item has at least ``k`` ratings; counted in ``notes``.
+
+        Raises:
+            DataError: if nothing is left.
+        """
+        check_positive(k=k)
+        core = self
+        while True:
+            keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
+            if keep.all():
+                return core._compact(f"the {k}-core", before=len(self))
+            core = core.take(keep)
+
+    def binarize(self, threshold: float) -> Ratings:
+        """Implicit feedback: the pairs rated ``threshold`` or more, without their values. Id tables stay whole.
+
+        Raises:
+            DataError: if no rating is that high, or there are no values.
+        """
+        positive = self.take(self.explicit() >= threshold)
+        if not len(positive):
+            raise DataError(f"no rating is {threshold:g} or more.", hint=f"the highest is {self.explicit().max():g}.")
+        note = f"{len(positive):,} of {len(self):,} ratings are {threshold:g} or more and count as positive."
+        return dataclasses.replace(positive, values=None, y_range=None, notes=(*self.notes, note))
+
+    def _compact(self, why: str, *, before: int) -> Ratings:
+        """Renumber so that only rows with ratings remain."""
+        if not len(self):
+            raise DataError(f"{why}: of {before:,} ratings, none is left.", hint="ask for less.")
+        n_before = self.user_ids, self.item_ids
+        users, user_rows = _renumber(self.users, self.n_users)
+        items, item_rows = _renumber(self.items, self.n_items)
+        note = (
+            f"{why}: {len(user_rows):,} of {len(n_before[0]):,} users, {len(item_rows):,} of {len(n_before[1]):,} "
+            f"items, {len(self):,} of {before:,} ratings remain."
+        )
+        return dataclasses.replace(
+            self,
+            users=users,
+            items=items,
+            user_ids=Ids(self.user_ids.values.gather(user_rows)),
+            item_ids=Ids(self.item_ids.values.gather(item_rows)),
+            user_table=None if self.user_table is None else self.user_table[user_rows],
+            item_table=None if self.item_table is None else self.item_table[item_rows],
+            notes=(*self.notes, note),
+        )
+
+    # Side tables -----------------------------------------------------------------------------------------------
+
+    def with_user_table(self, table: Any, *, id: str | None = None) -> Ratings:
+        """With a side table of users (pandas, polars, pyarrow or a path to CSV/Parquet), attached by its id column.
+
+        Rows of unknown users are left out and counted in ``notes``; users without a row get nulls. By default ``id``
+        is the column named like the users' (``userId``, ``user``, ``id`` …), else the first.
+
+        Raises:
+            DataError: for an id that comes twice, ids of another type, or none that the ratings know.
+        """
+        aligned, note = readers.align_table(table, self.user_ids, "user", id)
+        return dataclasses.replace(self, user_table=aligned, notes=(*self.notes, note))
+
+    def with_item_table(self, table: Any, *, id: str | None = None) -> Ratings:
+        """With a side table of items; as :meth:`with_user_table`. Its column ``title`` names items for people."""
+        aligned, note = readers.align_table(table, self.item_ids, "item", id)
+        return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, note))
+
+
+def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source) -> Ids:
+    """The ids' numbering: by first appearance, or after ``known``."""
+    if known is None:
+        return Ids(ids.unique(maintain_order=True))
+    if len(known) and known.values.dtype != ids.dtype:
+        raise DataError(
+            f"{source.name}: the {role} ids are {_kind(ids)}, where the ratings they join have {_kind(known.values)}: "
+            f"{ids[0]!r} beside {known[0]!r}.",
+            hint="make both columns the same type; 42 and '42' are two different ids.",
+        )
+    return known.extend(ids)
+
+
+def _kind(ids: pl.Series) -> str:
+    return "whole numbers" if ids.dtype.is_integer() else "text"
+
+
+def _grown(table: pl.DataFrame | None, ids: Ids) -> pl.DataFrame | None:
+    """A side table with null rows for ids that came later."""
+    if table is None or len(table) == len(ids):
+        return table
+    return pl.concat([table, table.clear(len(ids) - len(table))])
+
+
+def _renumber(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rows renumbered without gaps, the old row of each new one)."""
+    used = np.zeros(n, bool)
+    used[rows] = True
+    return (np.cumsum(used, dtype=np.int32) - np.int32(1))[rows], np.flatnonzero(used)
+
+
+def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.Source) -> Ratings:
+    """Apply the policy for several ratings of one pair."""
+    pairs = ratings.pairs()
+    ordered = np.sort(pairs)
+    n_extra = int((ordered[1:] == ordered[:-1]).sum())
+    if not n_extra:
+        return ratings
+    if policy == "error":
+        order = np.argsort(pairs, kind="stable")
+        repeat = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
+        second = order[repeat + 1].min()
+        first = np.flatnonzero(pairs == pairs[second])[0]
+        user, item = ratings.user_ids[int(ratings.users[second])], ratings.item_ids[int(ratings.items[second])]
+        raise DataError(
+            f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
+            f"{n_extra:,} such ratings in all.",
+            hint="choose what counts: duplicates='last' or duplicates='mean' (--duplicates on the command line).",
+        )
+    order = np.lexsort((np.arange(len(pairs)), pairs if ratings.times is None else ratings.times, pairs))
+    last = np.r_[pairs[order][1:] != pairs[order][:-1], True]
+    keep = np.sort(order[last])
+    kept = ratings.take(keep)
+    if policy == "mean" and ratings.values is not None:
+        _, inverse = np.unique(pairs, return_inverse=True)
+        means = np.bincount(inverse, ratings.values) / np.bincount(inverse)
+        kept = dataclasses.replace(kept, values=means[inverse[keep]].astype(np.float32))
+    note = f"{n_extra:,} ratings of pairs already rated: kept the {policy} of each pair."
+    return dataclasses.replace(kept, notes=(*ratings.notes, note))

@@ -1,0 +1,311 @@
+"""Columns: which is which, and what their cells must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ..errors import DataError, SettingError, did_you_mean
+
+NAMES = {
+    "user": (
+        "userid",
+        "user",
+        "uid",
+        "username",
+        "useridx",
+        "reviewerid",
+        "customer",
+        "customerid",
+        "member",
+        "reader",
+    ),
+    "item": (
+        *("itemid", "item", "iid", "movieid", "movie", "productid", "product", "bookid", "book", "isbn", "asin"),
+        *(
+            "artistid",
+            "artist",
+            "songid",
+            "trackid",
+            "businessid",
+            "articleid",
+            "article",
+            "gameid",
+            "animeid",
+            "title",
+        ),
+    ),
+    "rating": ("rating", "ratings", "score", "stars", "star", "value", "bookrating", "overall", "grade", "points"),
+    "time": ("timestamp", "time", "ts", "date", "datetime", "unixreviewtime", "ratedat", "createdat"),
+}
+Columns = dict[str, Any]  # role -> the name or position asked for; None: recognise it; False: there is none
+LATEST = 100_000_000_000  # seconds: the year 5138; what lies beyond is in milliseconds
+WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # text that a whole number prints as: not 007
+
+
+class Source(NamedTuple):
+    """Clean columns of one length, and where they came from.
+
+    Attributes:
+        user: ids: Int64 or String.
+        item: ids: Int64 or String.
+        rating: Float64 or None.
+        time: Int64 seconds UTC or None.
+        name: what messages call the source.
+        where: position of a rating -> its place, for messages.
+        notes: what was found or changed, for people.
+    """
+
+    user: pl.Series
+    item: pl.Series
+    rating: pl.Series | None
+    time: pl.Series | None
+    name: str
+    where: Callable[[int], str]
+    notes: tuple[str, ...] = ()
+
+
+# Which column is which -----------------------------------------------------------------------------------------
+
+
+def choose_columns(names: list[str], columns: Columns, source: str, *, header: bool = True) -> dict[str, str]:
+    """Role -> column name, as asked for or recognised. User and item must be found; rating unless refused.
+
+    Raises:
+        DataError: for a role without a column, with the near misses, or one column in two roles.
+    """
+    unknown = set(columns) - set(NAMES)
+    if unknown:
+        raise DataError(f"no column can be a {min(unknown)!r}.", hint="user, item, rating, time.")
+    chosen = {role: _asked(names, columns[role], role, source) for role in NAMES if _is_asked(columns.get(role))}
+    for role, known in NAMES.items():
+        if role in chosen or columns.get(role) is False:
+            continue
+        found = recognise([n for n in names if n not in chosen.values()], known)
+        if found is not None:
+            chosen[role] = found
+        elif role != "time":
+            raise _not_found(names, role, source, header)
+    twice = [name for name in chosen.values() if list(chosen.values()).count(name) > 1]
+    if twice:
+        roles = " and ".join(role for role, name in chosen.items() if name == twice[0])
+        raise DataError(f"{source}: column {twice[0]!r} cannot be {roles} at once.", hint="name another.")
+    return chosen
+
+
+def _is_asked(column: object) -> bool:
+    return column is not None and column is not False
+
+
+def _asked(names: list[str], asked: Any, role: str, source: str) -> str:
+    """The column of that name or position."""
+    if isinstance(asked, (int, np.integer)) and not isinstance(asked, bool):
+        if not 0 <= asked < len(names):
+            raise DataError(
+                f"{source} has {len(names)} columns, none at position {asked} ({role}).", hint="positions count from 0."
+            )
+        return names[asked]
+    if asked not in names:
+        raise DataError(f"{source} has no column {asked!r} ({role}).", hint=did_you_mean(asked, names))
+    return asked
+
+
+def _not_found(names: list[str], role: str, source: str, header: bool) -> DataError:
+    what = f"{source}: no column looks like the {role}; its columns are {', '.join(map(repr, names[:12]))}."
+    if len(names) == 1:
+        return DataError(what, hint="one column only: name the right separator=.")
+    if not header:
+        return DataError(what, hint="without a header, columns are user, item, rating, time; or give positions.")
+    free = [n for n in names if all(recognise([n], known) is None for known in NAMES.values())]
+    near = [n for n in free if did_you_mean(n, NAMES[role]).startswith("did you mean")]
+    guess = f"did you mean {role}={near[0]!r}?" if near else f"name it: {role}=…"
+    implicit = "; rating=False if there are none" if role == "rating" else ""
+    return DataError(what, hint=f"{guess}{implicit}; header=False if the first line is a rating.")
+
+
+def recognise(names: list[str], known: Iterable[str]) -> str | None:
+    """The first of the ``known`` plain names that a column has, whatever its case and punctuation."""
+    plain = {re.sub(r"[^a-z0-9]", "", n.casefold()): n for n in reversed(names)}
+    return next((plain[k] for k in known if k in plain), None)
+
+
+# What cells must be --------------------------------------------------------------------------------------------
+
+
+def clean(
+    frame: pl.DataFrame,
+    chosen: dict[str, str],
+    name: str,
+    where: Callable[[int], str],
+    notes: tuple[str, ...],
+    *,
+    text: bool = False,
+) -> Source:
+    """Checked and typed columns of a frame; ``text``: from a text file, where ids that look whole are numbers."""
+    if not len(frame):
+        raise DataError(f"{name} holds no ratings.", hint="a rating a line is expected.")
+    ids = {}
+    for role in ("user", "item"):
+        column = frame[chosen[role]]
+        _refuse(_missing(column), column, where, f"the {role} is missing", "every rating needs a user and an item.")
+        if text:
+            column, note = whole_if_all(column, role)
+            notes += note
+        ids[role] = as_ids(column, f"{name}, column {chosen[role]!r}")
+    rating = _numbers(frame[chosen["rating"]], where, chosen["rating"]) if "rating" in chosen else None
+    time = _seconds(frame[chosen["time"]], where, chosen["time"]) if "time" in chosen else None
+    return Source(ids["user"], ids["item"], rating, time, name, where, notes)
+
+
+def whole_if_all(column: pl.Series, role: str) -> tuple[pl.Series, tuple[str, ...]]:
+    """A text column as Int64 if every cell is a whole number as it prints (1, not 01), spaces around it noted."""
+    if column.str.contains(WHOLE).all():
+        return column.cast(pl.Int64), ()
+    bare = column.str.strip_chars()
+    if bare.str.contains(WHOLE).all():
+        return bare.cast(pl.Int64), (f"spaces around {role} numbers were taken off.",)
+    return column, ()
+
+
+def as_ids(values: pl.Series | Iterable[Any], name: str) -> pl.Series:
+    """Ids as Int64 where they are whole numbers, else as text (dates, UUIDs and the like by their ``str``).
+
+    Raises:
+        DataError: where 42 and "42" stand side by side, a number is not whole, or an id is missing.
+    """
+    if not isinstance(values, pl.Series):
+        values = _series(list(values), name)
+    missing = _missing(values)
+    _refuse(missing, values, lambda i: f"{name}, row {i}", "the id is missing", "every row needs an id.")
+    dtype = values.dtype
+    if dtype == pl.Object:
+        _one_kind(values.to_list(), name)
+        return pl.Series(values.name, [str(v) for v in values.to_list()], dtype=pl.String)
+    if dtype.is_float():
+        return _whole(values, name)
+    try:
+        return values.cast(pl.Int64 if dtype.is_integer() else pl.String)
+    except pl.exceptions.PolarsError:  # whole numbers beyond 64 bits
+        try:
+            return values.cast(pl.String)
+        except pl.exceptions.PolarsError as e:
+            raise DataError(f"{name}: {dtype} cannot be an id.", hint="whole numbers or text can.") from e
+
+
+def _series(values: list[Any], name: str) -> pl.Series:
+    if not values:
+        return pl.Series(values, dtype=pl.Int64)
+    _one_kind(values, name)
+    try:
+        return pl.Series(values, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        return pl.Series(values, dtype=pl.Object)
+
+
+def _whole(values: pl.Series, name: str) -> pl.Series:
+    """Float64 ids as Int64, if each is whole and small enough to be exact."""
+    wrong = values.filter((values != values.floor()) | ~values.is_finite() | (values.abs() > 2.0**53))
+    if len(wrong):
+        raise DataError(f"{name}: ids such as {wrong[0]!r} are not whole numbers.", hint="give whole numbers or text.")
+    return values.cast(pl.Int64)
+
+
+def _one_kind(values: list[Any], name: str) -> None:
+    """Refuse whole numbers beside text."""
+    number = next((v for v in values if isinstance(v, (int, np.integer)) and not isinstance(v, bool)), None)
+    text = next((v for v in values if isinstance(v, str)), None)
+    if number is not None and text is not None:
+        twin = next((v for v in values if isinstance(v, str) and v == str(number)), text)
+        raise DataError(
+            f"{name} mixes numbers and text: {number!r} beside {twin!r}.",
+            hint="make them one kind first, such as frame[column].astype(str): 42 and '42' are two different ids.",
+        )
+
+
+def _missing(column: pl.Series) -> pl.Series:
+    """(N,) bool: null, NaN or empty text."""
+    if column.dtype == pl.Object:
+        return pl.Series([v is None or v == "" for v in column.to_list()], dtype=pl.Boolean)
+    missing = column.is_null()
+    if column.dtype.is_float():
+        return missing | column.is_nan().fill_null(True)
+    return missing | (column == "").fill_null(True) if column.dtype == pl.String else missing
+
+
+def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Series:
+    """A column of finite Float64 that float32 can hold."""
+    hint = "ratings are numbers with a point, such as 3.5; mend or drop such rows first."
+    if column.dtype == pl.Object:
+        column = pl.Series(name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+    if column.dtype == pl.String:
+        bare = column.str.strip_chars()
+        _refuse(_missing(bare), column, where, f"{name} is missing", hint)
+        numbers = bare.cast(pl.Float64, strict=False)
+        _refuse(numbers.is_null(), column, where, f"{name} is not a number", hint)
+    elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+        numbers = column.cast(pl.Float64)
+    else:
+        raise DataError(f"{name} holds {column.dtype}, not numbers.", hint="name the rating column: rating=…")
+    _refuse(numbers.is_null(), column, where, f"{name} is missing", hint)
+    _refuse(~numbers.is_finite(), column, where, f"{name} is not finite", hint)
+    _refuse(numbers.abs() > 1e30, column, where, f"{name} is too large", hint)
+    return numbers
+
+
+def _seconds(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Series:
+    """A column of Int64 seconds since 1970 UTC, from seconds, dates, or ISO 8601 text (UTC unless it says)."""
+    hint = "times are seconds since 1970 UTC, or ISO 8601 such as 2026-11-21T09:30:00; time=False leaves them out."
+    parsed = _parsed_times(column)
+    if parsed.dtype == pl.Date:
+        parsed = parsed.cast(pl.Datetime("us"))
+    if isinstance(parsed.dtype, pl.Datetime):
+        parsed = parsed.dt.epoch("s")
+    elif parsed.dtype.is_float():
+        parsed = parsed.fill_nan(None).floor()
+    elif not parsed.dtype.is_integer():
+        raise DataError(f"{name} holds {column.dtype}, not times.", hint=hint)
+    _refuse(parsed.is_null(), column, where, f"{name} is no time", hint)
+    _refuse(parsed.abs() > LATEST, column, where, f"{name} is not in seconds", "divide milliseconds by 1000.")
+    return parsed.cast(pl.Int64)
+
+
+def _parsed_times(column: pl.Series) -> pl.Series:
+    """Text as numbers if the first cell is one, else as ISO 8601; what does not parse becomes null."""
+    if column.dtype == pl.Object:
+        column = pl.Series(column.name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+    if column.dtype != pl.String:
+        return column
+    bare = column.str.strip_chars()
+    numbers = bare.cast(pl.Float64, strict=False)
+    if numbers.null_count() < len(numbers) and numbers[0] is not None:
+        return numbers
+    iso = bare.str.contains(r"^\d{4}-\d\d-\d\d([T ]|$)")
+    bare = pl.select(pl.when(iso).then(bare)).to_series()
+    if not iso.fill_null(False).any():
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Int64)
+    return bare.str.to_datetime(time_zone="UTC", strict=False)
+
+
+def check_values(source: Source, y_range: tuple[float, float] | None) -> None:
+    """Refuse ratings outside the declared scale."""
+    if y_range is None:
+        return
+    low, high = y_range
+    if not low < high:
+        raise SettingError(f"y_range is {y_range}; its first number must be below its second.", hint="(1, 5), say.")
+    if source.rating is not None:
+        outside = (source.rating < low) | (source.rating > high)
+        hint = f"mend these rows, or declare another scale than y_range=({low:g}, {high:g})."
+        _refuse(outside, source.rating, source.where, f"the rating lies outside {low:g} to {high:g}", hint)
+
+
+def _refuse(bad: pl.Series, column: pl.Series, where: Callable[[int], str], what: str, hint: str) -> None:
+    n = int(bad.sum() or 0)
+    if n:
+        i = int(bad.arg_max())  # type: ignore[arg-type]
+        more = f" ({n:,} such rows in all)" if n > 1 else ""
+        raise DataError(f"{where(i)}: {what}: {column[i]!r}{more}.", hint=hint)

@@ -1,0 +1,284 @@
+"""Text files: encodings, gzip, separators, headers, lines that are blank or ragged."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from ..errors import DataError, SettingError, did_you_mean
+
+SEPARATORS = ("::", "\t", ",", "|", ";")
+STAND_IN = "\x1f"  # polars splits on one byte: a longer separator is replaced by this one
+MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file", b"BZh": "a bzip2 file"}
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Sheet(NamedTuple):
+    """A text file that is understood: its separator, header and names.
+
+    Attributes:
+        name: what messages call it.
+        text: the path where it can be read as it is, else its content in UTF-8.
+        separator: one byte.
+        header: whether the first line names the columns.
+        names: distinct column names.
+        skipped: blank lines taken off the top.
+        notes: what was found or changed, for people.
+    """
+
+    name: str
+    text: Path | bytes
+    separator: str
+    header: bool
+    names: list[str]
+    skipped: int
+    notes: tuple[str, ...]
+
+    def typed(self, chosen: dict[str, str]) -> pl.DataFrame:
+        """All columns: the rating's Float64 and the time's Int64 where every line allows that, the rest text."""
+        kinds = {"rating": pl.Float64, "time": pl.Int64}
+        return self.frame({chosen[role]: kind for role, kind in kinds.items() if role in chosen})
+
+    def frame(self, types: dict[str, Any], *, infer: bool = False) -> pl.DataFrame:
+        """All columns, without blank lines; text where not typed or inferred, and throughout where typing fails.
+
+        Raises:
+            DataError: for ragged lines, stray quotation marks, or no lines.
+        """
+        try:
+            try:
+                table = self._parse(types, infer)
+            except pl.exceptions.ComputeError:
+                table = self._parse({}, False)
+        except pl.exceptions.NoDataError as e:
+            raise DataError(f"{self.name} holds no ratings.", hint="a rating a line is expected.") from e
+        except pl.exceptions.PolarsError as e:
+            raise self._misread(e) from e
+        return self._without_blanks(table)
+
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """(the line a record begins on, its fields), header and blank lines included.
+
+        Raises:
+            csv.Error: where quoting is broken.
+        """
+        stream = self.text.open("rb") if isinstance(self.text, Path) else io.BytesIO(self.text)
+        quoting = csv.QUOTE_NONE if self.separator == STAND_IN else csv.QUOTE_MINIMAL
+        with io.TextIOWrapper(stream, "utf-8-sig", newline="\n") as lines:
+            rows = csv.reader(lines, delimiter=self.separator, quoting=quoting, strict=True)
+            before = 0
+            for fields in rows:
+                yield self.skipped + before + 1, fields
+                before = rows.line_num
+
+    def where(self, i: int) -> str:
+        """The place of the i-th record that is neither header nor blank: "ratings.csv, line 7"."""
+        try:
+            k = int(i) + self.header
+            for line, fields in self.records():
+                k -= bool(fields)
+                if k < 0:
+                    return f"{self.name}, line {line}"
+        except csv.Error:
+            pass
+        return f"{self.name}, rating {int(i) + 1}"
+
+    def _parse(self, types: dict[str, Any], infer: bool) -> pl.DataFrame:
+        return pl.read_csv(
+            self.text,
+            separator=self.separator,
+            has_header=self.header,
+            new_columns=self.names,
+            schema_overrides=types if infer else {name: types.get(name, pl.String) for name in self.names},
+            infer_schema_length=None if infer else 0,
+            quote_char=None if self.separator == STAND_IN else '"',
+        )
+
+    def _without_blanks(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Drop blank lines; refuse short ones. Polars makes nulls of both, so only nulls at the end call for a look."""
+        n = len(self.names)
+        if n == 1 or not table[:, -1].null_count():
+            return table
+        try:
+            records = [(line, len(fields), fields[:6]) for line, fields in self.records()]
+        except csv.Error as e:
+            raise self._misread(e) from e
+        del records[: next((k for k, r in enumerate(records) if r[1]), 0) + self.header]
+        short = next((r for r in records if 0 < r[1] < n), None)
+        if short:
+            raise self._ragged(*short)
+        blank = [not r[1] for r in records]
+        return table.filter(~pl.Series(blank, dtype=pl.Boolean)) if any(blank) else table
+
+    def _ragged(self, line: int, count: int, fields: list[str]) -> DataError:
+        return DataError(
+            f"{self.name}, line {line}: {count} fields where {len(self.names)} are expected: {fields}.",
+            hint="quote fields that hold the separator, or name another with separator=.",
+        )
+
+    def _misread(self, cause: Exception) -> DataError:
+        """The line that broke the reader."""
+        try:
+            for line, fields in self.records():
+                if fields and len(fields) != len(self.names):
+                    return self._ragged(line, len(fields), fields[:6])
+        except csv.Error:
+            pass
+        line = self._stray_quote()
+        if line:
+            return DataError(
+                f"{self.name}, line {line}: a stray quotation mark.",
+                hint='quote the whole field and double the marks inside: "7"" single".',
+            )
+        first = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        return DataError(f"{self.name} cannot be read: {first}", hint="name separator=, header= or encoding=.")
+
+    def _stray_quote(self) -> int | None:
+        """The first line with a quotation mark inside a field, or else with an odd number of them."""
+        data = self.text.read_bytes() if isinstance(self.text, Path) else self.text
+        sep = re.escape(self.separator.encode())
+        stray = re.compile(rb'[^"\r' + sep + rb']"[^"\r' + sep + rb"]")
+        lines = [line for line in enumerate(data.split(b"\n"), self.skipped + 1) if b'"' in line[1]]
+        inside = next((n for n, line in lines if stray.search(line)), None)
+        return inside or next((n for n, line in lines if line.count(b'"') % 2), None)
+
+
+def open_sheet(
+    path: Path,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    names: Sequence[str] = (),
+) -> Sheet:
+    """Understand a text file: unpack it, find its encoding, separator and header.
+
+    Args:
+        path: the file.
+        separator: by default, of ``::`` tab ``,`` ``|`` ``;``, the one that splits the first line most.
+        header: by default there is one unless the first line holds a number.
+        encoding: by default UTF-8 (UTF-16 by its mark), else Latin-1.
+        names: for columns of a file without a header; more are called "column 4" and so on.
+    """
+    if separator == "" or separator in ("\n", "\r", '"'):
+        raise SettingError(f"separator is {separator!r}.", hint="such as ',' or '\\t' or '::'.")
+    text, notes = open_text(path, encoding)
+    text, first, skipped = _first_line(text, path)
+    separator = separator or max(SEPARATORS, key=lambda s: len(_fields(first, s)))
+    fields = _fields(first, separator)
+    header = not any(_is_number(f) for f in fields) if header is None else header
+    if not header:
+        fields = [names[k] if k < len(names) else f"column {k}" for k in range(len(fields))]
+    if len(separator.encode()) > 1:
+        raw = text.read_bytes() if isinstance(text, Path) else text
+        text, separator = raw.replace(separator.encode(), STAND_IN.encode()), STAND_IN
+    return Sheet(path.name, text, separator, header, _distinct(fields), skipped, notes)
+
+
+def open_text(path: Path, encoding: str | None) -> tuple[Path | bytes, tuple[str, ...]]:
+    """The path itself where it can be read as it is (plain UTF-8), else its bytes, unpacked and in UTF-8."""
+    must_exist(path)
+    with path.open("rb") as f:
+        start = f.read(4)
+    other = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
+    if other:
+        raise DataError(f"{path.name} is {other}, not text.", hint="unpack it, or use Ratings.from_parquet or a frame.")
+    raw = _unpack(path) if start[:2] == b"\x1f\x8b" else None
+    source = path if raw is None else raw
+    if encoding is None and (raw or start)[:2] in UTF16:
+        encoding, guessed = "utf-16", f"{path.name} was read as UTF-16."
+    elif encoding is None and _is_utf8(source):
+        return source, ()
+    else:
+        guessed = f"{path.name} is not UTF-8; read as Latin-1."
+    data, name = (path.read_bytes() if raw is None else raw), encoding or "latin-1"
+    try:
+        text = data.decode(name).encode()
+    except (UnicodeError, LookupError) as e:
+        raise DataError(f"{path.name} cannot be read as {name}: {e}", hint="encoding='latin-1' reads any bytes.") from e
+    return text, () if encoding and encoding != "utf-16" else (guessed,)
+
+
+def must_exist(path: Path) -> None:
+    """Refuse a folder or an absent file, with a near miss."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a file.", hint=f"name a file in it, such as {path}/ratings.csv.")
+    if not path.exists():
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"there is no file {path}.", hint=did_you_mean(path.name, near))
+
+
+def _unpack(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise DataError(f"{path.name} is a gzip file cut short or damaged: {e}.", hint="fetch it again.") from e
+
+
+def _is_utf8(source: Path | bytes) -> bool:
+    """Whether all bytes are UTF-8, in blocks, so that a large file is never held whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    stream = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+    with stream:
+        try:
+            while block := stream.read(1 << 22):
+                if not block.isascii() or decoder.getstate()[0]:
+                    decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _first_line(text: Path | bytes, path: Path) -> tuple[Path | bytes, str, int]:
+    """(the text from its first line that is not blank, that line, how many blank ones stood before it)."""
+    stream = text.open("rb") if isinstance(text, Path) else io.BytesIO(text)
+    skipped, line = 0, ""
+    with stream:
+        while raw := stream.readline(1 << 20):
+            line = raw.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r\n")
+            if line.strip():
+                break
+            skipped += 1
+        rest = raw + stream.read() if skipped else b""
+    if not line.strip():
+        raise DataError(f"{path.name} is empty.", hint="a rating a line is expected.")
+    if "\r" in line:
+        raise DataError(f"{path.name} ends its lines with CR alone.", hint="save it with line ends of today (LF).")
+    if "\0" in line:
+        raise DataError(f"{path.name} is not text.", hint="is it a binary file?")
+    return (rest if skipped else text), line, skipped
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    if len(separator) > 1:
+        return line.split(separator)
+    return next(csv.reader([line], delimiter=separator), [])
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", text, re.IGNORECASE))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names made distinct: the second "x" becomes "x (2)"."""
+    seen: dict[str, int] = {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+    if len(seen) == len(names):
+        return names
+    count: dict[str, int] = {}
+    out = []
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+        out.append(name if count[name] == 1 else f"{name} ({count[name]})")
+    return out if len(set(out)) == len(out) else [f"column {k}" for k in range(len(names))]

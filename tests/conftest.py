@@ -1,0 +1,47 @@
+"""What all tests share: one thread per worker, the real data where there is any, a small world of known truth."""
+
+import os
+import sys
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers are the parallelism; before numpy, which reads these once
+    for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ[_name] = "1"
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from dotbias.datasets import World, planted
+
+settings.register_profile("dotbias", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dotbias")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread():
+    """torch, if a test has loaded it, at one thread under xdist."""
+    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets, $DOTBIAS_DATA; tests that want it are skipped where it is absent."""
+    folder = os.environ.get("DOTBIAS_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("no real data: set DOTBIAS_DATA to a folder that holds ml-latest-small-2016, ml-100k, ml-1m")
+    return Path(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for ``data`` carries the marker ``data``."""
+    for item in items:
+        if "data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """120 users, 80 items, 3,000 ratings of known truth: 3 factors, noise 0.4, steps of a half."""
+    return planted(120, 80, n_ratings=3_000, n_factors=3, noise=0.4, rng=7)

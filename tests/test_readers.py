@@ -1,0 +1,300 @@
+"""Files in: what is recognised, and what is refused, where and with which hint."""
+
+import gzip
+import io
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import strategies as mine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dotbias import readers
+from dotbias.errors import DataError, SettingError
+from dotbias.ratings import Ratings
+
+
+def file(folder: Path, content: str | bytes, name: str = "r.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refusal(path: Path, **reading) -> DataError:
+    with pytest.raises(DataError) as e:
+        Ratings.from_csv(path, **reading)
+    return e.value
+
+
+def back(ratings: Ratings) -> list[tuple]:
+    return ratings.to_frame().rows()
+
+
+HEAD = "userId,movieId,rating,timestamp\n"
+
+
+# Read what people have ---------------------------------------------------------------------------------------------
+
+
+@given(
+    mine.frames(),
+    st.sampled_from(["::", "\t", ",", "|", ";", "~"]),
+    st.sampled_from(["utf-8", "latin-1", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_files_round_trip(tmp_path_factory, frame, separator, encoding, packed, header, end):
+    rows = [list(map(str, row)) for row in frame.rows()]
+    names = [{"user": "userId", "item": "movieId"}.get(c, c) for c in frame.columns]
+    lines = [separator.join(row) for row in ([names] if header else []) + rows]
+    raw = "".join(line + end for line in lines).encode(encoding)
+    path = file(tmp_path_factory.mktemp("f"), gzip.compress(raw) if packed else raw)
+    said = {"separator": separator if separator == "~" or len(names) < 4 else None}
+    ratings = Ratings.from_csv(path, **said)
+    assert back(ratings) == frame.with_columns(pl.col("rating").cast(pl.Float32)).rows()
+
+
+@given(mine.frames())
+def test_parquet_round_trip(tmp_path_factory, frame):
+    path = tmp_path_factory.mktemp("f") / "r.parquet"
+    frame.write_parquet(path)
+    assert back(Ratings.from_parquet(path)) == frame.with_columns(pl.col("rating").cast(pl.Float32)).rows()
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1), min_size=1, unique=True))
+def test_quoted_ids_of_any_text_round_trip(tmp_path_factory, ids):
+    path = tmp_path_factory.mktemp("f") / "r.csv"
+    ids = [f"x{i}" for i in ids]
+    pl.DataFrame({"user": ids, "item": ids, "rating": 1.0}).write_csv(path, quote_style="always")
+    assert list(Ratings.from_csv(path, separator=",").user_ids) == ids
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "rows"),
+    [
+        ("a b\tc\t3\t9\nd\te\t4\t8\n", {}, [("a b", "c", 3, 9), ("d", "e", 4, 8)]),  # u.data, without a header
+        ("User-ID;ISBN;Book-Rating\n7;007;3\n", {}, [(7, "007", 3)]),  # 007 is no number
+        ("reviewerID,asin,overall,unixReviewTime\nA1,B2,5.0,10\n", {}, [("A1", "B2", 5, 10)]),
+        ("u,x,i,n\n1,-,2,3\n", {"user": "u", "item": "i", "rating": "n"}, [(1, 2, 3)]),
+        ("u,x,i,n\n1,-,2,3\n", {"user": 0, "item": 2, "rating": 3}, [(1, 2, 3)]),
+        ("userId,movieId\n1,2\n", {"rating": False}, [(1, 2)]),
+        ("userId,movieId,rating,timestamp\n1,2,3,x\n", {"time": False}, [(1, 2, 3)]),
+        ("userId,movieId,rating,timestamp\n1,2,3,9.7\n", {}, [(1, 2, 3, 9)]),
+        ("user,item,rating,date\n1,2,3,1970-01-02\n", {}, [(1, 2, 3, 86400)]),
+        ("user,item,rating,date\n1,2,3,1970-01-01T02:00:00+02:00\n", {}, [(1, 2, 3, 0)]),
+        ("user,item,rating,date\n1,2,3,1970-01-01 00:00:01\n1,3,3,1970-01-01 00:00:02.5\n", {}, None),
+        ("1, 2, 3.5\n4, 5, 1\n", {}, [(1, 2, 3.5), (4, 5, 1)]),  # spaces, noted
+        ("ann,bob,5\n", {"header": False}, [("ann", "bob", 5)]),
+        ("user,item,rating\n1,2,3", {}, [(1, 2, 3)]),  # no line end at the end
+        ("user,item,rating\n\n1,2,3\n\n\n4,5,6\n\n", {}, [(1, 2, 3), (4, 5, 6)]),  # blank lines
+        ("\n\n1,2,3\n\n4,5,6\n", {}, [(1, 2, 3), (4, 5, 6)]),
+        ("\ufeffuser,item,rating\r\n1,2,3\r\n\r\n4,5,6\r\n", {}, [(1, 2, 3), (4, 5, 6)]),
+        ('"user","item","rating"\n1,"a,b",3\n2,"say ""hi""",4\n3,"two\nlines",5\n', {}, None),
+        ("user,item,rating,note,note\n1,2,3,,x\n4,5,6,y,\n", {}, [(1, 2, 3), (4, 5, 6)]),
+    ],
+)
+def test_recognised(tmp_path, content, reading, rows):
+    ratings = Ratings.from_csv(file(tmp_path, content), **reading)
+    if rows is not None:
+        assert back(ratings) == rows
+    if ", 2," in content:
+        assert "spaces around user numbers" in " ".join(ratings.notes) or "spaces around item" in " ".join(
+            ratings.notes
+        )
+
+
+def test_quoted_fields(tmp_path):
+    ratings = Ratings.from_csv(file(tmp_path, 'user,item,rating\n1,"a,b",3\n2,"say ""hi""",4\n3,"two\nlines",5\n'))
+    assert list(ratings.item_ids) == ["a,b", 'say "hi"', "two\nlines"]
+
+
+def test_latin_1_is_noted(tmp_path):
+    ratings = Ratings.from_csv(file(tmp_path, "user,item,rating\n1,Amélie,3\n".encode("latin-1")))
+    assert list(ratings.item_ids) == ["Amélie"]
+    assert ratings.notes == ("r.csv is not UTF-8; read as Latin-1.",)
+
+
+def test_a_million_rows_in_a_second(data):
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        ratings = Ratings.from_csv(data / "ml-1m" / "ratings.csv")
+        seconds.append(time.perf_counter() - start)
+    assert repr(ratings) == "Ratings(1,000,209 ratings of 6,040 users and 3,706 items, from 1 to 5)"
+    assert min(seconds) < 1, seconds
+
+
+# Refuse the rest, saying where -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "what", "hint"),
+    [
+        # columns
+        (
+            "userId,film,rating\n1,2,3\n",
+            {},
+            "no column looks like the item; its columns are 'userId', 'film'",
+            "item=…",
+        ),
+        ("userId,movieId,raitng\n1,2,3\n", {}, "no column looks like the rating", "did you mean rating='raitng'?"),
+        ("userId,movieId,rating\n1,2,3\n", {"item": "moveId"}, "no column 'moveId' (item)", "did you mean 'movieId'?"),
+        ("userId,movieId,rating\n1,2,3\n", {"user": 7}, "has 3 columns, none at position 7 (user)", "count from 0"),
+        (
+            "userId,rating\n1,2\n",
+            {"user": 0, "item": "userId"},
+            "column 'userId' cannot be user and item at once",
+            "another",
+        ),
+        ("a b c\n1 2 3\n", {}, "no column looks like the user", "separator="),
+        ("ann,bob\n", {}, "no column looks like the user", "header=False"),
+        # cells
+        (HEAD + "1,2,3,4\n1,3,good,4\n", {}, "r.csv, line 3: rating is not a number: 'good'", "3.5"),
+        (HEAD + "1,2,3,4\n1,3,,4\n1,4,,4\n", {}, "line 3: rating is missing: None (2 such rows", "3.5"),
+        (HEAD + "1,2,nan,4\n", {}, "line 2: rating is not finite: nan", "drop"),
+        (HEAD + "1,2,3,4\n1,3,-inf,4\n", {}, "line 3: rating is not finite: -inf", "drop"),
+        (HEAD + "1,2,3,4\n1,3,1e39,4\n", {}, "line 3: rating is too large: 1e+39", "drop"),
+        ("user;item;rating\n1;2;3,5\n", {}, "line 2: rating is not a number: '3,5'", "with a point"),
+        (HEAD + "1,2,3,4\n,3,3,4\n", {}, "line 3: the user is missing: None", "needs a user and an item"),
+        (HEAD + '1,"",3,4\n', {}, "line 2: the item is missing: ''", "needs a user"),
+        (HEAD + "1,2,3,4\n1,3,3,noon\n", {}, "line 3: timestamp is no time: 'noon'", "time=False"),
+        (HEAD + "1,2,3,03/04/2020\n", {}, "line 2: timestamp is no time: '03/04/2020'", "ISO 8601"),
+        (HEAD + "1,2,3,1260759144000\n", {}, "line 2: timestamp is not in seconds: 1260759144000", "by 1000"),
+        (HEAD + "1,2,3,4\n1,3,9,4\n", {"y_range": (1, 5)}, "line 3: the rating lies outside 1 to 5: 9.0", "y_range"),
+        (
+            HEAD + "1,2,3,4\n1,3,5,4\n1,2,4,4\n",
+            {},
+            "r.csv, line 4: user 1 rates item 2 again (first in r.csv, line 2)",
+            "",
+        ),
+        # lines
+        (HEAD + "1,2,3,4\n1,3,3\n", {}, "r.csv, line 3: 3 fields where 4 are expected: ['1', '3', '3']", "separator="),
+        (HEAD + "1,2,3,4\n1,3,3,4,5\n", {}, "r.csv, line 3: 5 fields where 4 are expected", "quote"),
+        ("1::2::3\n1::2\n", {}, "r.csv, line 2: 2 fields where 3 are expected", ""),
+        (HEAD + '1,"x,3,4\n1,2,3,4\n', {}, "r.csv, line 2: a stray quotation mark", "double the marks"),
+        (HEAD + '1,2,3,4\n1,7" single,3,4\n', {}, "r.csv, line 3: a stray quotation mark", "double the marks"),
+        ("", {}, "r.csv is empty", "a rating a line"),
+        ("\n \n", {}, "r.csv is empty", "a rating a line"),
+        (HEAD, {}, "r.csv holds no ratings", "a rating a line"),
+        ("a\x00b,c,d\n", {}, "r.csv is not text", "binary"),
+        ("user,item,rating\r1,2,3\r", {}, "r.csv ends its lines with CR alone", "LF"),
+        (b"PK\x03\x04abc", {}, "r.csv is a zip archive, not text", "unpack"),
+        (b"PAR1abc", {}, "r.csv is a Parquet file, not text", "from_parquet"),
+        ("user,item,rating\n1,é,3\n".encode("latin-1"), {"encoding": "utf-8"}, "cannot be read as utf-8", "latin-1"),
+        ("user,item,rating\n", {"encoding": "klingon"}, "cannot be read as klingon", "latin-1"),
+        (gzip.compress(HEAD.encode() * 99)[:-30], {}, "r.csv is a gzip file cut short or damaged", "fetch it again"),
+        (gzip.compress(b"x" * 99)[:-8] + b"12345678", {}, "r.csv is a gzip file cut short or damaged", "fetch"),
+    ],
+)
+def test_refused(tmp_path, content, reading, what, hint):
+    error = refusal(file(tmp_path, content), **reading)
+    assert what in error.what
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (["u,i,r", "1,2,3", "1,3,x"], 3),
+        (["u,i,r", "", "1,2,3", "", "", "1,3,x", "1,4,y"], 6),
+        (["", "u,i,r", "1,2,3", "1,3,x"], 4),
+        (["u,i,r", '1,"two', 'lines",3', '1,"three', "more", 'lines",3', "1,3,x"], 7),
+        (["u,i,r", '1,"two', 'lines",x', "1,3,3"], 2),
+        (["u,i,r", '1,"two', 'lines",3', "", "1,2"], 5),  # a short line
+        (["u,i,r", '1,"two', 'lines",3', "", "1,2,3,4"], 5),  # a long one
+    ],
+)
+def test_line_numbers(tmp_path, lines, line, end, mark, packed):
+    raw = (mark + end.join(lines) + end).encode()
+    error = refusal(file(tmp_path, gzip.compress(raw) if packed else raw), user="u", item="i", rating="r")
+    assert f"r.csv, line {line}: " in error.what
+
+
+def test_a_file_without_header_counts_from_its_first_line(tmp_path):
+    assert "r.csv, line 2: rating is not a number: 'x'" in refusal(file(tmp_path, "1,2,3\n1,3,x\n")).what
+
+
+def test_an_absent_file_and_a_folder(tmp_path):
+    file(tmp_path, HEAD, "ratings.csv")
+    error = refusal(tmp_path / "rating.csv")
+    assert f"there is no file {tmp_path}/rating.csv" in error.what
+    assert error.hint == "did you mean 'ratings.csv'?"
+    assert "is a folder, not a file" in refusal(tmp_path).what
+    assert "there is no file" in refusal(tmp_path / "no" / "where.csv").what
+
+
+@pytest.mark.parametrize("separator", ["", "\n", '"'])
+def test_separators_that_cannot_be(tmp_path, separator):
+    with pytest.raises(SettingError, match="separator is"):
+        Ratings.from_csv(file(tmp_path, HEAD + "1,2,3,4\n"), separator=separator)
+
+
+def test_settings_that_cannot_be(tmp_path):
+    with pytest.raises(SettingError, match="y_range is"):
+        Ratings.from_csv(file(tmp_path, HEAD + "1,2,3,4\n"), y_range=(5, 1))
+
+
+def test_one_rating_is_read(tmp_path):
+    assert len(Ratings.from_csv(file(tmp_path, HEAD + "1,2,3,4\n"))) == 1
+
+
+def test_42_beside_42(tmp_path):
+    mixed = pl.DataFrame({"user": pl.Series([42, "42"], dtype=pl.Object), "item": [1, 2], "rating": [1, 2]})
+    with pytest.raises(DataError, match="column 'user' mixes numbers and text: 42 beside '42'") as e:
+        Ratings.from_frame(mixed)
+    assert "astype(str)" in e.value.hint
+    text = file(tmp_path, 'user,item,rating\n42,1,1\n"42",2,2\n')  # in a text file all cells are text: one id
+    assert list(Ratings.from_csv(text).user_ids) == [42]
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"user": [1], "item": [1], "rating": [None]}, "the frame, row 0: rating is missing"),
+        ({"user": [1, None], "item": [1, 1], "rating": [1, 2]}, "the frame, row 1: the user is missing"),
+        ({"user": [1.5], "item": [1], "rating": [1]}, "column 'user', .*|ids such as 1.5 are not whole numbers"),
+        ({"user": [1], "item": [1], "rating": [[1]]}, r"rating holds List\(Int64\), not numbers"),
+        ({"user": [1], "item": [1], "rating": [1], "time": [True]}, "time holds Boolean, not times"),
+        ({"user": [[1]], "item": [1], "rating": [1]}, "cannot be an id"),
+        ({"user": [], "item": [], "rating": []}, "the frame holds no ratings"),
+    ],
+)
+def test_frames_refused(columns, what):
+    with pytest.raises(DataError, match=what):
+        Ratings.from_frame(pl.DataFrame(columns))
+
+
+def test_pandas_missing_values():
+    import pandas as pd
+
+    for missing in (None, float("nan"), pd.NA, pd.NaT):
+        frame = pd.DataFrame({"user": pd.Series(["a", missing], dtype=object), "item": [1, 2], "rating": [1, 2]})
+        with pytest.raises(DataError, match="the frame, row 1: the user is missing"):
+            Ratings.from_frame(frame)
+
+
+@pytest.mark.parametrize("thing", [[1, 2], {"user": [1]}, pl.DataFrame({"user": [1]}).lazy(), None])
+def test_what_is_no_table(thing):
+    with pytest.raises(DataError, match="is no table known here"):
+        Ratings.from_frame(thing)
+
+
+def test_no_parquet(tmp_path):
+    with pytest.raises(DataError, match=r"x.parquet is no readable Parquet file"):
+        Ratings.from_parquet(file(tmp_path, "not at all", "x.parquet"))
+    whole = io.BytesIO()
+    pl.DataFrame({"user": [1], "item": [2], "rating": [3]}).write_parquet(whole)
+    with pytest.raises(DataError, match=r"x.parquet is no readable Parquet file"):
+        Ratings.from_parquet(file(tmp_path, whole.getvalue()[:-20], "x.parquet"))
+
+
+def test_tables_from_text_keep_what_they_are_told_to(tmp_path):
+    path = file(tmp_path, "1::02460::x\n2::1::y\n", "users.dat")
+    table = readers.read_table(path, names=["id", "zip", "name"], separator="::", text=lambda _: ["zip"])
+    assert table.rows() == [(1, "02460", "x"), (2, "1", "y")]
