@@ -1,0 +1,148 @@
+"""What public data sets there are: name -> address, hash, counts, licence; and where each lies on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import DataError, did_you_mean
+
+GROUPLENS = "files.grouplens.org/datasets/movielens"
+LICENCE = "GroupLens: research use, not commercial; acknowledge it in publications; conditions in the README beside it"
+RATINGS_FILES = ("ratings.csv", "u.data", "ratings.dat", "ratings.parquet", "ratings.csv.gz", "ratings.tsv")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A public data set.
+
+    Attributes:
+        name: what it is called, here and in the path of its folder.
+        title: a line about it.
+        n_ratings: N.
+        n_users: U.
+        n_items: I, those with a rating.
+        y_range: the scale of its ratings.
+        md5: of the zip, in hex, where two independent sources agree; None where none is known (then the publisher's
+            ``.md5`` beside the zip is asked for). Either way the counts of ratings and users are checked when read.
+        url: the zip; None where it is published no longer.
+        mirrors: tried after ``url``. Plain http is no risk where ``md5`` is known, and survives an expired certificate.
+        splits: names of the predefined splits in its folder.
+        licence: in short.
+    """
+
+    name: str
+    title: str
+    n_ratings: int
+    n_users: int
+    n_items: int
+    y_range: tuple[float, float]
+    md5: str | None = None
+    url: str | None = None
+    mirrors: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    licence: str = LICENCE
+
+
+def _movielens(
+    name: str,
+    title: str,
+    counts: tuple[int, int, int],
+    y_range: tuple[float, float],
+    *,
+    md5: str | None = None,
+    splits: tuple[str, ...] = (),
+) -> Entry:
+    mirrors = (f"http://{GROUPLENS}/{name}.zip",) if md5 else ()
+    return Entry(name, title, *counts, y_range, md5, f"https://{GROUPLENS}/{name}.zip", mirrors, splits)
+
+
+_UNIFORM = (0.5, 5.0)
+CATALOGUE: dict[str, Entry] = {
+    e.name: e
+    for e in (
+        _movielens("ml-latest-small", "MovieLens small, edition of 2018", (100_836, 610, 9_724), _UNIFORM),
+        Entry(
+            *("ml-latest-small-2016", "MovieLens small, the lesson's edition of October 2016"),
+            *(100_004, 671, 9_066, _UNIFORM),
+        ),
+        _movielens(
+            *("ml-100k", "MovieLens 100K, 1998, with five predefined splits", (100_000, 943, 1_682), (1.0, 5.0)),
+            md5="0e33842e24a9c977be4e0107933c0723",
+            splits=("u1", "u2", "u3", "u4", "u5", "ua", "ub"),
+        ),
+        _movielens(
+            *("ml-1m", "MovieLens 1M, 2000", (1_000_209, 6_040, 3_706), (1.0, 5.0)),
+            md5="c4d9eecfca2ab87c1945afe126590906",
+        ),
+        _movielens(
+            *("ml-10m", "MovieLens 10M, 2009", (10_000_054, 69_878, 10_677), _UNIFORM),
+            md5="ce571fd55effeba0271552578f2648bd",
+        ),
+        _movielens(
+            *("ml-20m", "MovieLens 20M, 2015", (20_000_263, 138_493, 26_744), _UNIFORM),
+            md5="cd245b17a1ae2cc31bb14903e1204af3",
+        ),
+        _movielens(
+            *("ml-25m", "MovieLens 25M, 2019", (25_000_095, 162_541, 59_047), _UNIFORM),
+            md5="6b51fb2759a8657d3bfcbfc42b592ada",
+        ),
+        _movielens("ml-32m", "MovieLens 32M, 2024", (32_000_204, 200_948, 84_432), _UNIFORM),
+    )
+}
+
+
+class Status(NamedTuple):
+    """A data set, and its folder on this machine (None: not here)."""
+
+    entry: Entry
+    folder: Path | None
+
+    def __str__(self) -> str:
+        if self.folder is not None:
+            return f"here: {self.folder}"
+        return f"not here; dotbias data fetch {self.entry.name}" if self.entry.url else "not here; no longer published"
+
+
+def catalogue() -> list[Status]:
+    """Every known data set, and whether it is here."""
+    return [Status(e, where(e.name)) for e in CATALOGUE.values()]
+
+
+def entry(name: str) -> Entry:
+    """A data set by name.
+
+    Raises:
+        DataError: for a name that is not in the catalogue, with a near miss.
+    """
+    if name not in CATALOGUE:
+        raise DataError(f"there is no data set {name!r} in the catalogue.", hint=did_you_mean(name, CATALOGUE))
+    return CATALOGUE[name]
+
+
+def where(name: str, *, folder: str | Path | None = None) -> Path | None:
+    """The folder that holds a data set: ``folder`` itself or its NAME, then $DOTBIAS_DATA/NAME, then the cache's."""
+    entry(name)
+    data = os.environ.get("DOTBIAS_DATA")
+    if folder is not None:
+        places = [Path(folder), Path(folder) / name]
+    else:
+        places = [*([Path(data) / name] if data else []), cache_folder() / name]
+    return next((p for p in places if ratings_file(p) is not None), None)
+
+
+def ratings_file(folder: Path) -> Path | None:
+    """The file of ratings in a folder, of the names that publishers use."""
+    return next((folder / name for name in RATINGS_FILES if (folder / name).is_file()), None)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $DOTBIAS_CACHE, or the platform's cache folder."""
+    chosen = os.environ.get("DOTBIAS_CACHE")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dotbias", appauthor=False)

@@ -1,0 +1,218 @@
+"""Data sets read: ratings with their side tables, whichever of the publishers' formats the folder holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .. import split
+from ..errors import DataError, SettingError, did_you_mean
+from ..ratings import Ratings
+from ..readers import read_table
+from .downloads import Progress, find
+from .entries import CATALOGUE, Entry, entry, ratings_file
+
+GENRES_100K = (
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
+    *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
+OCCUPATIONS_1M = (
+    *("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service"),
+    *("doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer"),
+    *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
+    *("unemployed", "writer"),
+)
+NO_GENRE = ("(no genres listed)", "unknown")
+YEAR = r"\((\d{4})\)\s*$"
+
+
+def load(
+    name: str,
+    *,
+    folder: str | Path | None = None,
+    offline: bool = False,
+    progress: bool | Progress | None = None,
+) -> Ratings:
+    """A data set of the catalogue, with its side tables.
+
+    The item table has ``title``, ``year`` and ``genres`` (labels joined by ``|``, null where none is listed).
+
+    Args:
+        name: such as "ml-100k"; ``catalogue()`` lists them.
+        folder: as in :func:`find`.
+        offline: as in :func:`find`.
+        progress: as in :func:`find`.
+
+    Raises:
+        DataError: for an unknown name, or a folder whose counts are not the data set's.
+        DownloadError: if it is not here and cannot be had.
+    """
+    known = entry(name)
+    place = find(name, folder=folder, offline=offline, progress=progress)
+    ratings = read_folder(place, y_range=known.y_range)
+    _check_counts(ratings, known, place)
+    return ratings
+
+
+def _check_counts(ratings: Ratings, known: Entry, place: Path) -> None:
+    if (len(ratings), ratings.n_users) != (known.n_ratings, known.n_users):
+        raise DataError(
+            f"{place} has {len(ratings):,} ratings of {ratings.n_users:,} users; {known.name} has "
+            f"{known.n_ratings:,} of {known.n_users:,}.",
+            hint=f"it is another edition or was changed: remove it to fetch {known.name}, or load it by its path.",
+        )
+
+
+def split_of(
+    name: str,
+    which: str,
+    *,
+    folder: str | Path | None = None,
+    offline: bool = False,
+    progress: bool | Progress | None = None,
+) -> split.Split:
+    """A split that comes with a data set: ``split_of("ml-100k", "u1")`` -> train (u1.base) and test (u1.test).
+
+    Row numbers and side tables are those of the whole data set.
+
+    Raises:
+        DataError: if the data set has no such split, or its folder lacks the files; else as :func:`load`.
+    """
+    known = entry(name)
+    if which not in known.splits:
+        hint = did_you_mean(which, known.splits) if known.splits else "ml-100k has u1 to u5."
+        raise DataError(f"{name} has no split {which!r}.", hint=hint)
+    ratings = load(name, folder=folder, offline=offline, progress=progress)
+    place = find(name, folder=folder, offline=True)
+    train, test = (_part(place / f"{which}.{end}", ratings) for end in ("base", "test"))
+    return split.predefined(train, test)
+
+
+def _part(path: Path, ratings: Ratings) -> Ratings:
+    part = Ratings.from_csv(path, header=False, like=ratings)
+    return dataclasses.replace(part, cold=None)
+
+
+def resolve(
+    data: str | Path, *, offline: bool = False, progress: bool | Progress | None = None, **reading: Any
+) -> Ratings:
+    """Ratings from whatever a person types: a catalogue name, a folder that holds ratings, or a file.
+
+    Args:
+        data: such as "ml-100k", "my/folder", "ratings.csv.gz", "ratings.parquet". A catalogue name is never read as a
+            path: write "./ml-100k" for a folder of that name.
+        offline: never download.
+        progress: as in :func:`find`.
+        reading: passed to ``Ratings.from_csv`` or ``from_parquet`` (files and folders only).
+
+    Raises:
+        DataError: if it is none of these, with a near miss; else as the reader.
+        SettingError: for reading settings beside a catalogue name.
+    """
+    name, path = str(data), Path(data).expanduser()
+    if name in CATALOGUE:
+        if reading:
+            raise SettingError(f"{min(reading)} cannot be set for {name}.", hint="its columns are known.")
+        return load(name, offline=offline, progress=progress)
+    if path.is_dir():
+        return read_folder(path, **reading)
+    if path.exists():
+        return _read_file(path, **reading)
+    near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() and path.suffix else []
+    raise DataError(
+        f"{name!r} is no data set of the catalogue, no folder and no file.",
+        hint=did_you_mean(path.name, [*CATALOGUE, *near]),
+    )
+
+
+def read_folder(folder: str | Path, **reading: Any) -> Ratings:
+    """Ratings of a folder (ratings.csv, u.data, ratings.dat, …) with the side tables it holds (movies, users, …).
+
+    Raises:
+        DataError: if there are no ratings in it; else as the reader.
+    """
+    folder = Path(folder)
+    path = ratings_file(folder)
+    if path is None:
+        raise DataError(f"{folder} holds no ratings.", hint="expected: ratings.csv, u.data, ratings.dat or .parquet.")
+    ratings = _read_file(path, **reading)
+    for name, read in ITEM_TABLES.items():
+        if (folder / name).is_file():
+            ratings = ratings.with_item_table(read(folder / name))
+            break
+    for name, read in USER_TABLES.items():
+        if (folder / name).is_file():
+            ratings = ratings.with_user_table(read(folder / name))
+            break
+    return ratings
+
+
+def _read_file(path: Path, **reading: Any) -> Ratings:
+    return (Ratings.from_parquet if path.suffix == ".parquet" else Ratings.from_csv)(path, **reading)
+
+
+# Side tables ---------------------------------------------------------------------------------------------------
+
+
+def _movies_csv(path: Path) -> pl.DataFrame:
+    return _tidied(read_table(path))
+
+
+def _movies_dat(path: Path) -> pl.DataFrame:
+    return _tidied(read_table(path, names=["movieId", "title", "genres"], separator="::"))
+
+
+def _u_item(path: Path) -> pl.DataFrame:
+    """ML-100K's items: flags to labels, dates to dates."""
+    names = ["movieId", "title", "date", "video", "url", *GENRES_100K]
+    table = read_table(path, names=names, separator="|", encoding="latin-1")
+    flags = [pl.when(pl.col(g) == 1).then(pl.lit(g)) for g in GENRES_100K]
+    tidy = table.select(
+        "movieId",
+        "title",
+        pl.concat_str(flags, separator="|", ignore_nulls=True).alias("genres"),
+        pl.col("date").str.to_date("%d-%b-%Y", strict=False),
+    )
+    return _tidied(tidy)
+
+
+def _tidied(table: pl.DataFrame) -> pl.DataFrame:
+    """With ``year`` from the title's end (or the date), and nulls for the publishers' words for "no genre"."""
+    if "title" in table.columns and "year" not in table.columns:
+        year = pl.col("title").cast(pl.String).str.extract(YEAR).cast(pl.Int32)
+        year = pl.coalesce(year, pl.col("date").dt.year()) if table.schema.get("date") == pl.Date else year
+        table = table.with_columns(year.alias("year"))
+    if table.schema.get("genres") == pl.String:
+        genres = pl.col("genres")
+        table = table.with_columns(pl.when(~genres.is_in(["", *NO_GENRE])).then(genres).alias("genres"))
+    return table
+
+
+def _u_user(path: Path) -> pl.DataFrame:
+    return _users(path, ["userId", "age", "gender", "occupation", "zip"], "|")
+
+
+def _users_dat(path: Path) -> pl.DataFrame:
+    """ML-1M's users; its occupations are codes, its ages the lower ends of seven bands."""
+    table = _users(path, ["userId", "gender", "age", "occupation", "zip"], "::")
+    codes = list(range(len(OCCUPATIONS_1M)))
+    occupation = pl.col("occupation").replace_strict(codes, OCCUPATIONS_1M, default=None, return_dtype=pl.String)
+    return table.with_columns(occupation)
+
+
+def _users(path: Path, names: list[str], separator: str) -> pl.DataFrame:
+    return read_table(path, names=names, separator=separator, text=lambda _: ["zip"])  # 02460 is no number
+
+
+Reader = Callable[[Path], pl.DataFrame]
+ITEM_TABLES: dict[str, Reader] = {
+    "movies.csv": _movies_csv,
+    "items.csv": _movies_csv,
+    "movies.dat": _movies_dat,
+    "u.item": _u_item,
+}
+USER_TABLES: dict[str, Reader] = {"users.csv": read_table, "users.dat": _users_dat, "u.user": _u_user}

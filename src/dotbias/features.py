@@ -1,0 +1,129 @@
+"""Side tables, histories and days as sparse features of rows.
+
+A user's or an item's features are a few (feature, weight) entries per row, in CSR arrays; a category is one entry, a
+multi-label column (genres) several, a number one entry whose weight is the standardised number, and a *bag* is a
+history: for each user the items of their training ratings, weighted 1/√n (Koren 2008's |R(u)|^-½), and for each item
+its users. This module knows tables and rows, no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from .errors import DataError, did_you_mean
+from .ratings import Ratings
+
+SECONDS_PER_DAY = 86_400
+
+
+class Features(NamedTuple):
+    """Sparse features of R rows.
+
+    Attributes:
+        starts: (R + 1,) int64: row r's entries are those from starts[r] to starts[r + 1].
+        index: (E,) int32: which feature.
+        weight: (E,) float32: its value.
+        names: feature -> "column=value".
+        groups: (column, first feature, one past its last): each group gets a prior of its own.
+    """
+
+    starts: np.ndarray
+    index: np.ndarray
+    weight: np.ndarray
+    names: tuple[str, ...]
+    groups: tuple[tuple[str, int, int], ...]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.groups[-1][2] if self.groups else 0
+
+    def dense(self) -> np.ndarray:
+        """(R, n_features) float32. For few features only: it is dense."""
+        out = np.zeros((len(self.starts) - 1, self.n_features), np.float32)
+        np.add.at(out, (np.repeat(np.arange(len(out)), np.diff(self.starts)), self.index), self.weight)
+        return out
+
+
+def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
+    """Features from the named columns of a side table, a group per column.
+
+    Text, booleans and categories become one feature per value (multi-label where any value holds ``|``, or the column
+    holds lists; m labels weigh 1/√m each), numbers one standardised feature. Nulls have no entry.
+
+    Raises:
+        DataError: for a column that is not there.
+    """
+    if table is None:
+        raise DataError("there is no side table to take features from.", hint="attach one: ratings.with_item_table(…).")
+    blocks = []
+    for column in columns:
+        if column not in table.columns:
+            raise DataError(f"the side table has no column {column!r}.", hint=did_you_mean(column, table.columns))
+        blocks.append(_encode_column(table[column]))
+    return stack(blocks) if blocks else _block(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), len(table), "", ())
+
+
+def bags(ratings: Ratings, *, of: str = "users") -> Features:
+    """Histories: for each user row its items (``of="users"``) or for each item row its users, weighted 1/√n."""
+    by_user = of == "users"
+    rows, others = (ratings.users, ratings.items) if by_user else (ratings.items, ratings.users)
+    n_rows, n_others = (ratings.n_users, ratings.n_items) if by_user else (ratings.n_items, ratings.n_users)
+    count = np.bincount(rows, minlength=n_rows)
+    names = tuple(f"rated={i}" for i in (ratings.item_ids if by_user else ratings.user_ids))
+    group = "items rated" if by_user else "users who rated"
+    block = _block(rows, others, 1 / np.sqrt(count[rows]), n_rows, group, names)
+    return block._replace(groups=((group, 0, n_others),))
+
+
+def days(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rating days: (position among the distinct days (N,) int32, the distinct days (D,) int64 since 1970 UTC)."""
+    distinct, position = np.unique(np.asarray(times) // SECONDS_PER_DAY, return_inverse=True)
+    return position.astype(np.int32), distinct
+
+
+def stack(blocks: Sequence[Features]) -> Features:
+    """Several blocks of the same rows side by side, features renumbered."""
+    offsets = np.cumsum([0, *(b.n_features for b in blocks)])
+    n_rows = len(blocks[0].starts) - 1
+    rows = np.concatenate([np.repeat(np.arange(n_rows), np.diff(b.starts)) for b in blocks])
+    index = np.concatenate([b.index + o for b, o in zip(blocks, offsets, strict=False)])
+    weight = np.concatenate([b.weight for b in blocks])
+    names = tuple(name for b in blocks for name in b.names)
+    groups = tuple((g, a + int(o), z + int(o)) for b, o in zip(blocks, offsets, strict=False) for g, a, z in b.groups)
+    return _block(rows, index, weight, n_rows, "", names)._replace(groups=groups)
+
+
+def _encode_column(column: pl.Series) -> Features:
+    rows = np.arange(len(column))
+    if column.dtype.is_numeric():
+        known = column.is_not_null().to_numpy()
+        numbers = column.drop_nulls().to_numpy().astype(np.float64)
+        spread = numbers.std() or 1.0
+        weight = (numbers - numbers.mean()) / spread if len(numbers) else numbers
+        return _block(rows[known], np.zeros(known.sum()), weight, len(column), column.name, (column.name,))
+    labels = column
+    if not isinstance(column.dtype, pl.List):
+        text = column.cast(pl.String)
+        labels = text.str.split("|")
+    long = pl.DataFrame({"row": rows, "label": labels}).explode("label").drop_nulls().filter(pl.col("label") != "")
+    values = sorted(set(long["label"].cast(pl.String)))
+    index = np.searchsorted(np.array(values, object), long["label"].cast(pl.String).to_numpy().astype(object))
+    row = long["row"].to_numpy()
+    count = np.bincount(row, minlength=len(column))
+    names = tuple(f"{column.name}={v}" for v in values)
+    return _block(row, index, 1 / np.sqrt(count[row]), len(column), column.name, names)
+
+
+def _block(
+    rows: np.ndarray, index: np.ndarray, weight: np.ndarray, n_rows: int, group: str, names: tuple[str, ...]
+) -> Features:
+    """CSR arrays from (row, feature, weight) triples."""
+    order = np.lexsort((index, rows))
+    starts = np.r_[0, np.cumsum(np.bincount(rows, minlength=n_rows))].astype(np.int64)
+    groups = ((group, 0, len(names)),)
+    return Features(starts, index[order].astype(np.int32), weight[order].astype(np.float32), names, groups)
