@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from dotbias.errors import DataError, SettingError
+from dotbias.factors import Factors, FoldsIn, Ridge, Scorer, gather, half_step, sigmoid
+
+
+def factors(k=3, *, n_users=5, n_items=7, rng=0, **options):
+    rng = np.random.default_rng(rng)
+    return Factors(
+        options.pop("mean", 3.2),
+        rng.normal(0, 0.3, n_users),
+        rng.normal(0, 0.3, n_items),
+        rng.normal(0, 0.5, (n_users, k)),
+        rng.normal(0, 0.5, (n_items, k)),
+        **options,
+    )
+
+
+def test_the_formula_and_the_two_ways_to_ask():
+    f = factors()
+    assert isinstance(f, Scorer) and isinstance(f, FoldsIn) and f.factors() is f
+    u, i = np.array([0, 4, 4]), np.array([6, 0, 3])
+    by_hand = [f.mean + f.user_bias[a] + f.item_bias[b] + f.users[a] @ f.items[b] for a, b in zip(u, i, strict=True)]
+    np.testing.assert_allclose(f.score(u, i), by_hand, rtol=1e-6)
+    np.testing.assert_allclose(f.score_all(u)[[0, 1, 2], i], f.score(u, i), rtol=1e-6)
+    assert f.score(u, i).dtype == f.score_all(u).dtype == np.float32
+
+
+def test_numpy_scalars_keep_float32():
+    f = factors(mean=np.float64(3.2), y_range=(np.float64(1), np.float64(5)))
+    assert f.score(np.array([0]), np.array([0])).dtype == np.float32
+    assert type(f.mean) is float and type(f.y_range[0]) is float
+
+
+def test_no_factors_at_all():
+    f = factors(0)
+    assert f.n_factors == 0
+    np.testing.assert_allclose(f.score_all(np.arange(5)), f.mean + f.user_bias[:, None] + f.item_bias, rtol=1e-6)
+    assert f.fold_in_user(np.array([1, 2]), np.array([4.0, 5.0])).factors.shape == (0,)
+
+
+@pytest.mark.parametrize("row", [-1, -7, 5, 999])
+def test_cold_rows_have_zero_parts(row):
+    f = factors()
+    i = np.arange(7)
+    np.testing.assert_allclose(f.score(np.full(7, row), i), f.mean + f.item_bias, rtol=1e-6)
+    np.testing.assert_allclose(f.score_all(np.array([row]))[0], f.mean + f.item_bias, rtol=1e-6)
+    assert f.score(np.array([row]), np.array([-1]))[0] == np.float32(f.mean)
+    bias, vectors = gather(np.array([row]), np.empty(0, np.float32), np.empty((0, 2), np.float32))
+    assert not bias.any() and vectors.shape == (1, 2)
+
+
+def test_links():
+    clipped = factors(y_range=(3, 3.5))
+    assert np.all((clipped.score_all(np.arange(5)) >= 3) & (clipped.score_all(np.arange(5)) <= 3.5))
+    squashed, plain = factors(link="sigmoid", y_range=(0, 5.5), mean=0.3), factors(mean=0.3)
+    np.testing.assert_allclose(
+        squashed.score_all(np.arange(5)), 5.5 * sigmoid(plain.score_all(np.arange(5))), rtol=1e-6
+    )
+
+
+def test_unbounded_ranks_what_the_clip_makes_equal():
+    f = factors(y_range=(1, 1.5))
+    free = f.unbounded()
+    assert len(np.unique(f.score_all(np.array([0])))) == 1 and len(np.unique(free.score_all(np.array([0])))) == 7
+    s = factors(link="sigmoid", y_range=(0, 5), mean=0.0)
+    users = np.arange(5)
+    assert np.array_equal(s.score_all(users).argsort(1), s.unbounded().score_all(users).argsort(1))
+
+
+@given(st.floats(-1e4, 1e4))
+def test_sigmoid_stays_in_range_and_is_symmetric(z):
+    s = sigmoid(np.array([z, -z]))
+    assert np.all((s >= 0) & (s <= 1)) and s.sum() == pytest.approx(1)
+
+
+def test_identity_half_step_is_lstsq():
+    rng = np.random.default_rng(0)
+    other, offset, values = rng.normal(size=(9, 4)), rng.normal(size=9), rng.normal(size=9)
+    penalty = np.array([0.3, 1, 2, 3, 4.0])
+    a = np.vstack([np.c_[np.ones(9), other], np.diag(np.sqrt(penalty))])
+    expected = np.linalg.lstsq(a, np.r_[values - offset, np.zeros(5)], rcond=None)[0]
+    np.testing.assert_allclose(half_step(offset, other, values, penalty=penalty), expected, rtol=1e-10)
+
+
+def test_half_step_without_penalty_and_with_too_few_ratings_is_the_shortest_answer():
+    other, values = np.array([[1.0, 2.0]]), np.array([3.0])
+    x = half_step(np.zeros(1), other, values, penalty=np.zeros(3))
+    np.testing.assert_allclose(x, np.linalg.pinv(np.c_[np.ones(1), other]) @ values, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sigmoid_half_step_is_the_minimum(seed):
+    rng = np.random.default_rng(seed)
+    n, k = (3, 12, 30)[seed % 3], (0, 2, 5)[seed // 2]
+    other, offset = rng.normal(0, 0.7, (n, k)), rng.normal(0, 0.5, n)
+    values, penalty = rng.integers(1, 6, n).astype(float), np.r_[0.5, np.full(k, 1.5)]
+
+    def cost(x):
+        return np.sum((values - 5.5 * sigmoid(offset + x[0] + other @ x[1:])) ** 2) + penalty @ x**2
+
+    x = half_step(offset, other, values, penalty=penalty, link="sigmoid", y_range=(0, 5.5))
+    best = minimize(cost, np.zeros(1 + k), method="BFGS", options={"gtol": 1e-8}).fun if seed else cost(x)
+    assert cost(x) <= best + 1e-6
+    for j in range(1 + k):  # the gradient, by finite differences
+        e = np.eye(1 + k)[j] * 1e-5
+        assert (cost(x + e) - cost(x - e)) / 2e-5 == pytest.approx(0, abs=2e-3)
+
+
+def test_sigmoid_half_step_survives_ratings_at_the_asymptotes():
+    x = half_step(
+        np.zeros(4), np.ones((4, 1)), np.full(4, 5.0), penalty=np.full(2, 1e-3), link="sigmoid", y_range=(0, 5.0)
+    )
+    assert np.isfinite(x).all() and 5 * sigmoid(x.sum()) > 4.8
+
+
+def als(values, mask, k, reg, *, link="identity", y_range=(-np.inf, np.inf), n_sweeps=6):
+    """Plain ALS of half-steps; the users' half comes last, so it is a fixed point of theirs."""
+    rng = np.random.default_rng(0)
+    n_users, n_items = values.shape
+    users, items = np.zeros((n_users, 1 + k)), rng.normal(0, 0.3, (n_items, 1 + k)).astype(np.float32)
+    options = {"link": link, "y_range": y_range}
+    for _ in range(n_sweeps):
+        for mine, other, v, m in ((items, users, values.T, mask.T), (users, items, values, mask))[0 if _ else 1 :]:
+            for r in range(len(mine)):
+                at = m[r]
+                penalty = reg.diagonal(k, int(at.sum()))
+                mine[r] = half_step(other[at, 0], other[at, 1:], v[r, at], penalty=penalty, **options)
+    return users, items
+
+
+@pytest.mark.parametrize("by_count", [False, True])
+@pytest.mark.parametrize(("link", "y_range"), [("identity", (-np.inf, np.inf)), ("sigmoid", (0.0, 5.5))])
+def test_fold_in_of_a_known_user_is_the_stored_row(link, y_range, by_count):
+    rng = np.random.default_rng(1)
+    values, mask = rng.uniform(1, 5, (12, 9)), rng.random((12, 9)) < 0.6
+    mask[:, 0] = True
+    reg = Ridge(0.3, 0.4, by_count)
+    users, items = als(values, mask, 2, reg, link=link, y_range=y_range)
+    f = Factors(0.0, users[:, 0], items[:, 0], users[:, 1:], items[:, 1:], link=link, y_range=y_range, reg=reg)
+    for u in range(12):
+        rows = np.flatnonzero(mask[u])
+        part = f.fold_in_user(rows, values[u, rows])
+        np.testing.assert_allclose(np.r_[part.bias, part.factors], users[u], atol=2e-4)
+        np.testing.assert_allclose(f.score_user(part), f.score_all(np.array([u]))[0], atol=5e-4)
+        np.testing.assert_allclose(f.score_user(part, rows), f.score(np.full(len(rows), u), rows), atol=5e-4)
+
+
+def test_items_fold_in_like_users_of_the_transpose_and_by_their_own_ridge():
+    f = factors(reg=Ridge(0.5, 2.0))
+    flipped = Factors(f.mean, f.item_bias, f.user_bias, f.items, f.users, reg=f.reg)
+    rows, values = np.array([0, 2, 3]), np.array([4.0, 1.0, 5.0])
+    a, b = f.fold_in_item(rows, values), flipped.fold_in_user(rows, values)
+    assert a.bias == b.bias and np.array_equal(a.factors, b.factors)
+    np.testing.assert_array_equal(f.score_item(a, rows), flipped.score_user(b, rows))
+    other = factors(reg=Ridge(9, 9), item_reg=f.reg).fold_in_item(rows, values)
+    assert other.bias == a.bias
+
+
+def test_nobody_folds_in_to_zero_and_shapes_are_checked():
+    f = factors()
+    part = f.fold_in_user(np.array([], int), np.array([]))
+    assert part.bias == 0 and not part.factors.any()
+    with pytest.raises(DataError, match=r"both must be \(n,\)"):
+        f.fold_in_user(np.array([1, 2]), np.array([[4.0], [5.0]]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"link": "sigmoid", "y_range": (0.25, 5.75), "mean": 0.1 + 0.2},
+        {"reg": Ridge(1.5, np.inf, True), "item_reg": Ridge(np.inf, 2.0), "y_range": (-np.inf, 5)},
+    ],
+)
+def test_state_goes_through_json_to_the_bit(options):
+    import json
+
+    f = factors(**options)
+    kind, arrays, settings = f.state()
+    g = Factors.from_state(arrays, json.loads(json.dumps(settings, allow_nan=False)))
+    assert kind == "factors"
+    assert (f.mean, f.link, f.y_range, f.reg, f.item_reg) == (g.mean, g.link, g.y_range, g.reg, g.item_reg)
+    users = np.arange(5)
+    assert f.score_all(users).tobytes() == g.score_all(users).tobytes()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(DataError, match="do not fit"):
+        Factors(0.0, np.zeros(2), np.zeros(3), np.zeros((2, 4)), np.zeros((3, 5)))
+    with pytest.raises(SettingError, match="link is 'tanh'"):
+        factors(link="tanh")
+    with pytest.raises(SettingError, match="y_range"):
+        factors(y_range=(5, 1))
