@@ -1,0 +1,81 @@
+"""The update rules of ``steps`` as one torch Optimizer, row-sparse where a batch touches few rows.
+
+An embedding made with ``sparse=True`` hands over only the rows of its batch; the rule then runs on those rows alone.
+This equals the dense update for plain SGD without decay, and for every rule whenever all rows are touched. Elsewhere
+it is *lazy*: an untouched row keeps its averages and does not decay, so decay acts per visit (a row that is rated
+often decays often: ridge by count), where the dense update decays every row at every step. Each row counts its own
+steps t, so that Adam's bias correction is right for a row that is seldom seen.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from . import steps
+from .errors import SettingError, check_positive, did_you_mean
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Any rule of ``steps`` over a model's parameters.
+
+    Args:
+        params: parameters, or groups of them as torch takes them (``{"params": …, "lr": …}``).
+        rule: ``steps.sgd``, ``steps.adam``, … or your own of the same form.
+        lr: the rate; a schedule may change ``group["lr"]`` at any time.
+        **settings: the rule's own (``beta``, ``l2``, ``wd`` …).
+
+    Raises:
+        SettingError: for a setting that the rule does not have, or an lr that is not above 0.
+    """
+
+    def __init__(self, params: Iterable[Any], rule: steps.Rule = steps.adam, *, lr: float, **settings: Any):
+        check_positive(lr=lr)
+        _check_settings(rule, settings)
+        self.rule = rule
+        super().__init__(params, {"lr": lr, **settings})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Apply the rule to every parameter that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            settings = {name: value for name, value in group.items() if name != "params"}
+            for p in group["params"]:
+                if p.grad is not None:
+                    (self._step_rows if p.grad.is_sparse else self._step_all)(p, settings)
+        return loss
+
+    def _step_all(self, p: torch.Tensor, settings: dict[str, Any]) -> None:
+        new, self.state[p] = self.rule(p, p.grad, self.state[p], **settings)
+        p.copy_(new)
+
+    def _step_rows(self, p: torch.Tensor, settings: dict[str, Any]) -> None:
+        gradient = p.grad.coalesce()  # type: ignore[union-attr]
+        rows, whole = gradient.indices()[0], self.state[p]
+        whole.setdefault("t", p.new_zeros(len(p), *[1] * (p.dim() - 1)))  # visits of each row
+        settings = {n: v[rows] if torch.is_tensor(v) else v for n, v in settings.items()}
+        new, part = self.rule(p[rows], gradient.values(), {n: v[rows] for n, v in whole.items()}, **settings)
+        p.index_copy_(0, rows, new)
+        for name, value in part.items():
+            whole.setdefault(name, torch.zeros_like(p)).index_copy_(0, rows, value)
+
+
+def _check_settings(rule: steps.Rule, settings: dict[str, Any]) -> None:
+    known = inspect.signature(rule).parameters
+    if rule is steps.adamw:
+        known = {**known, **inspect.signature(steps.adam).parameters}
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()) and rule is not steps.adamw:
+        return
+    for name in settings:
+        if name not in known or name == "settings":
+            names = [n for n in known if n not in ("param", "grad", "state", "settings")]
+            raise SettingError(
+                f"{getattr(rule, '__name__', rule)} has no setting {name!r}.", hint=did_you_mean(name, names)
+            )
