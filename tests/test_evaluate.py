@@ -1,0 +1,208 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from functools import partial
+
+import battery
+import numpy as np
+import pytest
+
+from dotbias import metrics, split
+from dotbias.baselines import bias, mean
+from dotbias.errors import DataError, SettingError
+from dotbias.evaluation import bootstrap, compare, cross_validate, evaluate
+from dotbias.factors import Factors
+from dotbias.ratings import Ids
+
+
+def fitted():
+    train, test = battery.parts()
+    return bias(train), train, test
+
+
+def test_headline_is_all_rows_and_warm_stands_beside_it():
+    scorer, train, test = fitted()
+    report = evaluate(scorer, test, train=train)
+    guess = scorer.score(test.users, test.items)
+    for name in ("rmse", "mse", "mae"):
+        f = getattr(metrics, name)
+        assert getattr(report, name) == pytest.approx(f(guess, test.values))
+        assert report.warm[name] == pytest.approx(f(guess[~test.cold], test.values[~test.cold]))
+        low, high = report.interval[name]
+        assert low < getattr(report, name) < high
+    assert report.n_test == len(test) and report.n_users == len(np.unique(test.users))
+    assert (report.n_cold_users, report.n_cold_items, report.n_cold_rows) == (1, 1, test.cold.sum())
+
+
+def test_cold_counts_without_train_are_inferred_or_unknown():
+    scorer, train, test = fitted()
+    told = test.take(np.isin(test.users, test.users[~test.cold]))  # all these users are known: so it is the items
+    assert evaluate(scorer, told).to_dict() == evaluate(scorer, told, train=train).to_dict()
+    told = test.take(np.isin(test.items, test.items[~test.cold]))
+    assert evaluate(scorer, told).to_dict() == evaluate(scorer, told, train=train).to_dict()
+    both = test.take((test.users == 0) & (test.items < 5))  # nothing here tells whether user or items are cold
+    report = evaluate(scorer, both)
+    assert report.n_cold_users is None and report.n_cold_rows == len(both) and report.warm == {}
+    report = evaluate(scorer, dataclasses.replace(test, cold=None))
+    assert report.n_cold_rows is None and report.warm == {}
+    assert "?" in repr(report)
+
+
+def test_json_keys():
+    scorer, train, test = fitted()
+    out = json.loads(json.dumps(evaluate(scorer, test, train=train).to_dict(), allow_nan=False))
+    names = {f"{m}{s}" for m in ("rmse", "mse", "mae") for s in ("", "_interval", "_warm")}
+    assert set(out) == names | {"n_test", "n_users", "n_cold_users", "n_cold_items", "n_cold_rows", "notes"}
+    assert len(out["rmse_interval"]) == 2
+
+
+def test_same_rng_same_bits_and_blocks_change_nothing(monkeypatch):
+    scorer, _, test = fitted()
+    first = evaluate(scorer, test, n_resamples=100, rng=3)
+    assert evaluate(scorer, test, n_resamples=100, rng=3) == first
+    assert evaluate(scorer, test, n_resamples=100, rng=4).interval != first.interval
+    monkeypatch.setattr(bootstrap, "BLOCK", 7)
+    monkeypatch.setattr(bootstrap, "RESAMPLE_BLOCK", 300)
+    blocked = evaluate(scorer, test, n_resamples=100, rng=3)
+    assert blocked.rmse == pytest.approx(first.rmse, abs=1e-12)
+    assert blocked.interval["mse"] == pytest.approx(first.interval["mse"], abs=1e-12)
+
+
+def test_the_interval_is_that_of_a_plain_bootstrap_over_users():
+    scorer, _, test = fitted()
+    error = metrics.squared_error(scorer.score(test.users, test.items), test.values)
+    rng, users = np.random.default_rng(0), np.unique(test.users)
+    of = {u: error[test.users == u] for u in users}
+    draws = [np.concatenate([of[u] for u in rng.choice(users, len(users))]).mean() for _ in range(2000)]
+    expected = np.percentile(draws, (2.5, 97.5))
+    low, high = evaluate(scorer, test, n_resamples=4000).interval["mse"]
+    assert (low, high) == pytest.approx(expected, abs=0.06 * (high - low))
+
+
+def test_the_interval_covers_the_truth_about_19_times_in_20():
+    """Users whose errors go together: means N(1, 0.5²), 8 ratings each; independent rows would be far too sure."""
+    rng, hits = np.random.default_rng(0), 0
+    base = battery.world(n_users=60, n_items=8, n_ratings=480)
+    zero = Factors(0.0, np.zeros(60), np.zeros(8), np.zeros((60, 0)), np.zeros((8, 0)))
+    for k in range(150):
+        values = (rng.normal(1, 0.5, 60)[base.users] + rng.normal(0, 0.1, 480)).clip(0.01).astype(np.float32)
+        low, high = evaluate(zero, dataclasses.replace(base, values=values), rng=k, n_resamples=300).interval["mae"]
+        hits += low < 1.004 < high  # E max(x, 0.01) lies a little above 1
+    assert 0.88 < hits / 150 < 0.99
+
+
+def test_one_user_has_no_interval():
+    scorer, _, test = fitted()
+    report = evaluate(scorer, test.take(test.users == 3))
+    assert report.interval == {} and report.to_dict()["rmse_interval"] is None and "no interval" in repr(report)
+
+
+def test_what_train_holds_is_refused():
+    scorer, train, _ = fitted()
+    with pytest.raises(DataError, match=r"3 of 3 test ratings are in train, too: the first is user \d+, item 'a"):
+        evaluate(scorer, train.take(np.arange(3)), train=train)
+
+
+def test_other_id_tables_are_refused_and_grown_ones_are_not():
+    scorer, train, test = fitted()
+    other = dataclasses.replace(test, user_ids=Ids(range(500, 580)))
+    with pytest.raises(DataError, match="number their users differently"):
+        evaluate(scorer, other, train=train)
+    grown = dataclasses.replace(test, item_ids=Ids([*train.item_ids, "new"]), item_table=None)
+    assert evaluate(scorer, grown, train=train).rmse == evaluate(scorer, test, train=train).rmse
+
+
+class Odd:
+    """A scorer that answers what it is told to."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def score(self, users, items, times=None):
+        return self.answer(users, times)
+
+    def score_all(self, users, times=None):
+        raise NotImplementedError
+
+
+def test_bad_scores_are_errors():
+    _, _, test = fitted()
+    with pytest.raises(DataError, match="is nan"):
+        evaluate(Odd(lambda u, t: np.full(len(u), np.nan)), test)
+    with pytest.raises(DataError, match="broadcast"):
+        evaluate(Odd(lambda u, t: np.zeros((len(u), 1))), test)
+    with pytest.raises(DataError, match="no ratings here"):
+        evaluate(Odd(lambda u, t: np.zeros(len(u))), test.take(np.arange(0)))
+    with pytest.raises(DataError, match="without ratings"):
+        evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None))
+    with pytest.raises(SettingError, match="did you mean"):
+        evaluate(Odd(lambda u, t: np.zeros(len(u))), test, metrics=("rmsee",))
+
+
+def test_times_are_passed_and_their_use_is_noted():
+    _, _, test = fitted()
+    seen = []
+    scorer = Odd(lambda u, t: (seen.append(t), np.full(len(u), 3.0))[1])
+    assert evaluate(scorer, test).notes == ()
+    assert np.array_equal(seen[0], test.times)
+    scorer.uses_times = True
+    assert evaluate(scorer, test).notes == ("rating's day given",)
+    assert evaluate(scorer, dataclasses.replace(test, times=None)).notes == ()
+
+
+def test_only_the_metrics_asked_for():
+    scorer, _, test = fitted()
+    report = evaluate(scorer, test, metrics=("mae",))
+    assert set(report.values) == {"mae"}
+    with pytest.raises(SettingError, match="rmse was not asked for"):
+        _ = report.rmse
+
+
+def test_compare_is_paired():
+    scorer, train, test = fitted()
+    result = compare({"mean": mean(train), "bias": scorer, "again": mean(train)}, test, train=train)
+    assert set(result.differences) == {"bias", "again"}
+    d = result.differences["bias"]["rmse"]
+    assert d.value == pytest.approx(result.reports["bias"].rmse - result.reports["mean"].rmse)
+    assert d.low < d.value < d.high < 0
+    assert result.differences["again"]["mse"] == (0, 0, 0)
+    assert result.reports["bias"] == evaluate(scorer, test, train=train)
+    low, high = result.reports["bias"].interval["rmse"]
+    near = compare({"a": scorer, "b": bias(train, reg_user=4)}, test).differences["b"]["rmse"]
+    assert near.high - near.low < (high - low) / 5
+    assert json.dumps(result.to_dict())
+    with pytest.raises(SettingError, match="nothing to compare"):
+        compare({}, test)
+
+
+def test_cross_validation_pools_what_each_fold_held_out():
+    ratings = battery.world()
+    fit = partial(bias, reg_user=5)
+    result = cross_validate(fit, ratings, k=4, rng=1, n_resamples=50)
+    assert len(result.folds) == 4 and sum(f.n_test for f in result.folds) == len(ratings)
+    folds = list(split.folds(ratings, k=4, rng=1))
+    for report, (train, _, test) in zip(result.folds, folds, strict=True):
+        assert report.rmse == pytest.approx(metrics.rmse(fit(train).score(test.users, test.items), test.values))
+    sizes = [f.n_test for f in result.folds]
+    assert result.pooled.mse == pytest.approx(np.average([f.mse for f in result.folds], weights=sizes))
+    assert result.pooled.interval["mse"][0] < result.pooled.mse < result.pooled.interval["mse"][1]
+    assert json.dumps(result.to_dict())
+
+
+def test_a_person_can_read_it():
+    from rich.console import Console
+
+    scorer, train, test = fitted()
+    report = evaluate(scorer, test, train=train)
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(report)
+    for text in (repr(report), capture.get()):
+        assert f"{report.rmse:.4f}" in text and "that train never saw" in text and "95 % interval" in text
+
+
+@pytest.mark.parametrize("first", ["from dotbias import cross_validate", "import dotbias.evaluation", "import dotbias"])
+def test_the_name_is_a_function_whatever_was_imported_first(first):
+    code = f"{first}\nfrom dotbias import evaluate\nassert callable(evaluate)\nfrom dotbias.evaluation import compare"
+    subprocess.run([sys.executable, "-c", code], check=True)

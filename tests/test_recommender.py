@@ -1,0 +1,274 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import battery
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dotbias.baselines import bias, knn, mean
+from dotbias.errors import DataError, SettingError, UnknownIdError
+from dotbias.factors import Factors, Ridge
+from dotbias.recommender import Prediction, Recommender, _top
+
+TRAIN, TEST = battery.parts()
+
+
+def factors(k=4, rng=0, **options):
+    rng = np.random.default_rng(rng)
+    base = bias(TRAIN)
+    tables = rng.normal(0, 0.3, (80, k)), rng.normal(0, 0.3, (50, k))
+    return Factors(
+        base.mean, base.user_bias, base.item_bias, *tables, **{"y_range": (1, 5), "reg": Ridge(3, 5)} | options
+    )
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return Recommender(factors(), TRAIN)
+
+
+def brute(rec, user_id, n, allowed):
+    """Score every allowed item, sort by score before the clip, then by row."""
+    user = rec.train.user_ids.row(user_id)
+    raw = rec.scorer.unbounded().score_all(np.array([user]))[0]
+    return [rec.train.item_ids[i] for i in sorted(allowed, key=lambda i: (-raw[i], i))[:n]]
+
+
+# Recommending --------------------------------------------------------------------------------------------------
+
+
+def test_the_best_unseen_rated_items_best_first(rec):
+    rated = set(np.unique(TRAIN.items).tolist())
+    for user_id in (11, 30, 10):
+        seen = {rec.train.item_ids.row(i) for i in rec.seen(user_id)}
+        assert [r.item_id for r in rec.recommend(user_id, 7)] == brute(rec, user_id, 7, rated - seen)
+        kept = rec.recommend(user_id, 7, keep_seen=True, keep_unrated=True)
+        assert [r.item_id for r in kept] == brute(rec, user_id, 7, range(50))
+    first = rec.recommend(11)[0]
+    assert first.title == f"Item {first.item_id[1:]}" and len(rec.recommend(11)) == 10
+
+
+def test_the_score_is_what_predict_says(rec):
+    for r in rec.recommend(11, 20):
+        assert rec.predict(11, r.item_id).value == r.score
+    scores = [r.score for r in rec.recommend(11, 30)]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_one_user_or_many_is_the_same_to_the_bit(rec):
+    users = list(TRAIN.user_ids)
+    many = Recommender(rec.scorer, TRAIN).recommend(users, 6)
+    assert list(many) == users
+    assert all(Recommender(rec.scorer, TRAIN).recommend(u, 6) == many[u] for u in users[::7])
+    assert rec.recommend(np.array([11, 12]), 3) == rec.recommend([11, 12], 3)
+
+
+def test_the_answer_does_not_depend_on_blas_threads(tmp_path):
+    path = Recommender(factors(32), TRAIN).save(tmp_path / "m")
+    code = "import sys; from dotbias import Recommender as R; print(R.load(sys.argv[1]).recommend(list(range(11, 40))))"
+    outs = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(path)],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": n},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for n in "12"
+    }
+    assert len(outs) == 1
+
+
+def test_clipped_scores_still_rank():
+    rec = Recommender(factors(y_range=(1, 2)), TRAIN)
+    answer = rec.recommend(11, 10)
+    assert {r.score for r in answer} == {2.0}
+    wide = Recommender(factors(y_range=(-99, 99)), TRAIN)
+    assert [r.item_id for r in answer] == [r.item_id for r in wide.recommend(11, 10)]
+
+
+def test_equal_scores_go_by_row():
+    rec = Recommender(mean(TRAIN), TRAIN)
+    ids = [r.item_id for r in rec.recommend(11, 50, keep_seen=True)]
+    assert ids == [f"a{i}" for i in range(1, 50)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 45), st.data())
+def test_top_is_a_sort(values, n, more):
+    candidates = np.array(
+        sorted(more.draw(st.sets(st.integers(0, max(len(values) - 1, 0)), max_size=len(values)))), int
+    )
+    v = np.array(values, np.float32)
+    expected = sorted(candidates.tolist(), key=lambda i: (-v[i], i))[:n]
+    assert _top(v, candidates, n).tolist() == expected
+
+
+def test_filters_by_id(rec):
+    best = [r.item_id for r in rec.recommend(11, 5)]
+    assert [r.item_id for r in rec.recommend(11, 3, exclude=best[:2])] == best[2:]
+    assert [r.item_id for r in rec.recommend(11, 2, only=best[::2])] == best[::2][:2]
+    assert [r.item_id for r in rec.recommend(11, 1, only=best, exclude=best[:1])] == best[1:2]
+
+
+def test_shorter_than_asked_is_said(rec):
+    full = rec.recommend(11, 5)
+    assert full.note is None
+    short = rec.recommend(11, 5, only=[r.item_id for r in full[:3]])
+    assert len(short) == 3 and short.note.startswith("3 of the 5 asked for: of 50 items, 3 could be chosen")
+    everything = rec.recommend(11, 50)
+    assert len(everything) == 49 - len(rec.seen(11)) and f"{len(rec.seen(11))} of them are seen" in everything.note
+    assert rec.recommend(11, 5, only=[]) == []
+    assert rec.recommend(11, 1, only=["a0"]) == [] and len(rec.recommend(11, 1, only=["a0"], keep_unrated=True)) == 1
+
+
+def test_unknown_ids_name_a_near_miss(rec):
+    for call in (
+        lambda: rec.recommend("11"),
+        lambda: rec.recommend([11, "11"]),
+        lambda: rec.predict("11", "a1"),
+        lambda: rec.seen("11"),
+    ):
+        with pytest.raises(UnknownIdError, match="did you mean 11"):
+            call()
+    for call in (
+        lambda: rec.recommend(11, exclude=["A1"]),
+        lambda: rec.recommend(11, only=["A1"]),
+        lambda: rec.predict(11, "A1"),
+        lambda: rec.similar_items("A1"),
+        lambda: rec.recommend_for({"A1": 5}),
+    ):
+        with pytest.raises(UnknownIdError, match="did you mean 'a1'"):
+            call()
+
+
+def test_arguments_that_make_no_sense(rec):
+    with pytest.raises(SettingError, match="n is 0"):
+        rec.recommend(11, 0)
+    with pytest.raises(SettingError, match=r"a list: \['a1'\]"):
+        rec.recommend(11, exclude="a1")
+    with pytest.raises(SettingError, match="two lists of the same length"):
+        rec.predict([11, 12], ["a1"])
+    with pytest.raises(SettingError, match="two lists of the same length"):
+        rec.predict(11, ["a1"])
+
+
+# Predicting ----------------------------------------------------------------------------------------------------
+
+
+def test_paths_say_how(rec):
+    assert rec.predict(11, "a1") == Prediction(
+        float(rec.scorer.score(np.array([1]), np.array([1]))[0]), None, None, "fitted"
+    )
+    asked = rec.predict([11, 10, 11, 10], ["a1", "a1", "a0", "a0"])
+    assert [p.path for p in asked] == ["fitted", "cold user", "cold item", "mean"]
+    assert asked[0] == rec.predict(11, "a1") and rec.predict([], []) == []
+
+
+def test_an_interval_is_passed_on():
+    class Sure(Factors):
+        def interval(self, users, items):
+            s = self.score(users, items)
+            return s - 1, s + 1
+
+    sure = Sure(**factors().__dict__)
+    p = Recommender(sure, TRAIN).predict(11, "a1")
+    assert p.low == p.value - 1 and p.high == p.value + 1 and type(p.low) is float
+
+
+def test_native_types_that_json_takes(rec):
+    answers = (rec.recommend(11), rec.recommend([11, 12]), rec.predict(11, "a1"), rec.similar_items("a1"), rec.seen(11))
+    assert all(json.loads(json.dumps(a)) for a in answers)
+    r = rec.recommend(11)[0]
+    assert [type(x) for x in r] == [str, float, str]
+    assert type(next(iter(rec.recommend(np.array([11]))))) is int
+
+
+def test_a_nan_is_an_error_not_a_rank():
+    broken = factors()
+    broken.items[3] = np.nan
+    rec = Recommender(broken, TRAIN)
+    with pytest.raises(DataError, match="no finite numbers"):
+        rec.recommend(11)
+    with pytest.raises(DataError, match="no finite numbers"):
+        rec.predict(11, "a3")
+
+
+# Seen, alike, newcomers ----------------------------------------------------------------------------------------
+
+
+def test_seen_is_what_train_holds(rec):
+    for r in (rec, Recommender(rec.scorer, replace(TRAIN, values=None))):
+        for again in range(2):  # before and after the index is made
+            at = TRAIN.users == 1
+            expected = [f"a{i}" for i in TRAIN.items[at]]
+            assert list(r.seen(11)) == expected and r.seen(10) == {}
+            assert list(r.seen(11).values()) == (TRAIN.values[at].tolist() if r is rec else [None] * at.sum())
+            r.recommend([11, 12], 1)
+            assert again in (0, 1)
+
+
+@pytest.mark.parametrize("measure", ["cosine", "dot", "euclidean"])
+def test_similar_items_by_brute_force(rec, measure):
+    q = rec.scorer.items.astype(np.float64)
+    near = {
+        "cosine": lambda a, b: q[a] @ q[b] / np.linalg.norm(q[a]) / np.linalg.norm(q[b]),
+        "dot": lambda a, b: q[a] @ q[b],
+        "euclidean": lambda a, b: -np.linalg.norm(q[a] - q[b]),
+    }[measure]
+    expected = sorted(set(range(1, 50)) - {7}, key=lambda j: -near(7, j))[:6]
+    answer = rec.similar_items("a7", 6, measure=measure)
+    assert [s.item_id for s in answer] == [f"a{j}" for j in expected]
+    assert [abs(s.similarity) for s in answer] == pytest.approx([abs(near(7, j)) for j in expected], abs=1e-5)
+    assert len(rec.similar_items("a7", 99)) == 48 and "no more items" in rec.similar_items("a7", 99).note
+
+
+def test_no_likeness_without_factors(rec):
+    for scorer in (bias(TRAIN), knn(TRAIN)):
+        with pytest.raises(SettingError, match="knows no likeness"):
+            Recommender(scorer, TRAIN).similar_items("a1")
+    with pytest.raises(SettingError, match="did you mean 'cosine'"):
+        rec.similar_items("a1", measure="cosin")
+    cold = factors()
+    cold.items[0] = 0
+    with pytest.raises(DataError, match="has no factors"):
+        Recommender(cold, TRAIN).similar_items("a0")
+
+
+def test_newcomers_by_their_history(rec):
+    history = {"a1": 5, "a2": 1.0, "a9": 4.5}
+    answer = rec.recommend_for(history, 5)
+    assert not {r.item_id for r in answer} & {*history, "a0"} and len(answer) == 5
+    part = rec.scorer.fold_in_user(np.array([1, 2, 9]), np.array([5, 1, 4.5]))
+    scores = rec.scorer.score_user(part)
+    candidates = sorted(set(range(1, 50)) - {1, 2, 9}, key=lambda i: -scores[i])
+    assert [r.item_id for r in answer] == [f"a{i}" for i in candidates[:5]]
+    assert [r.item_id for r in rec.recommend_for({}, 3)] == [
+        r.item_id for r in Recommender(bias(TRAIN), TRAIN).recommend(10, 3)
+    ]
+    assert rec.recommend_for(history, 1, keep_seen=True, only=["a1"])[0].item_id == "a1"
+
+
+def test_a_scorer_without_newcomers_says_so():
+    class Plain:
+        def score(self, users, items, times=None):
+            return np.full(len(users), 3, np.float32)
+
+        def score_all(self, users, times=None):
+            return np.tile(np.arange(50, dtype=np.float32), (len(users), 1))
+
+    rec = Recommender(Plain(), TRAIN)
+    assert [r.item_id for r in rec.recommend(11, 50, keep_seen=True)][:2] == ["a49", "a48"]
+    with pytest.raises(SettingError, match="a Plain takes no newcomers"):
+        rec.recommend_for({"a1": 5})
+
+
+def test_save_and_load_keep_everything(tmp_path):
+    rec = Recommender(factors(), TRAIN, settings={"n_factors": 4}, metrics={"rmse": 0.9}, log=[{"epoch": 0}])
+    back = Recommender.load(rec.save(tmp_path / "m"))
+    assert (back.settings, back.metrics, back.log) == ({"n_factors": 4}, {"rmse": 0.9}, [{"epoch": 0}])
+    assert back.recommend([11, 12]) == rec.recommend([11, 12]) and back.similar_items("a3") == rec.similar_items("a3")
+    assert "Factors" in repr(back)
