@@ -1,0 +1,137 @@
+"""``dotbias demo``: the main job, on real data, from a file to recommendations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import DownloadError, MissingExtraError
+from . import _common as common
+from .fit import find_fitter
+
+if TYPE_CHECKING:
+    from ..ratings import Ratings
+
+
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the model goes.")] = Path("demo"),
+    seed: common.Seed = 0,
+    json: common.Json = False,
+) -> None:
+    """The main job on real data: load, split as the lesson does, fit, compare, recommend, save.
+
+    MovieLens small comes from DOTBIAS_DATA, the cache, or its publisher, in that order; where none can be reached, a
+    planted world stands in.
+
+    [bold]Example:[/] dotbias demo
+    """
+    from .. import split
+    from ..evaluation import compare
+    from ..recommender import Recommender
+
+    log = common.console(to_stderr=json)
+    seconds: dict[str, float] = {}
+    with common.timed(seconds, "load"):
+        ratings, source = _ratings(log)
+        parts = split.lesson(ratings)
+    train, test = parts.train, parts.test
+    assert test is not None
+    log.print(f"[bold]1. Load.[/] {source}: {common.describe(ratings)}.")
+    cold = parts.cold()["test"]
+    log.print(f"[bold]2. Split[/] as the lesson does: {len(train):,} to learn from, {len(test):,} held out", end=" ")
+    log.print(f"({cold.rows:,} of them with a user or an item never seen in train).")
+    scorers = _fit(train, seed, seconds, log)
+    with common.timed(seconds, "evaluate"):
+        comparison = compare(scorers, test, train=train)
+    best = next(iter(scorers))
+    log.print("[bold]4. Compare[/] on the held-out ratings (intervals: 95 %, bootstrap over users):")
+    log.print(_table(comparison, best))
+    door = Recommender(
+        scorers[best], train, settings={"fitter": best, "seed": seed}, metrics=comparison.reports[best].to_dict()
+    )
+    user_id = _typical_user(train)
+    answer = door.recommend(user_id, 5)
+    log.print(f"[bold]5. Recommend[/] for user {user_id}, who rated {len(door.seen(user_id))} items:")
+    log.print(_list(answer))
+    door.save(out)
+    log.print(f"[bold]6. Save[/] the model in the folder {out}:")
+    log.print("\n".join(_files(out)), markup=False)
+    log.print(f"Next: dotbias recommend {out} {user_id}   ·   dotbias similar {out} {answer[0].item_id}", markup=False)
+    if json:
+        reports = {name: report.to_dict() for name, report in comparison.reports.items()}
+        common.print_json({"data": source, "reports": reports, "seconds": seconds, "saved": str(out)})
+
+
+def _ratings(log: Any) -> tuple[Ratings, str]:
+    """MovieLens small, or a planted world where it cannot be had."""
+    from .. import datasets
+
+    name = "ml-latest-small-2016" if datasets.where("ml-latest-small-2016") else "ml-latest-small"
+    try:
+        return datasets.load(name, progress=None), f"MovieLens small ({name})"
+    except DownloadError as e:
+        log.print(
+            f"{e.what} A planted world stands in for it: its users, items and ratings are made up.", style="yellow"
+        )
+        world = datasets.planted(600, 1_500, n_ratings=60_000, n_factors=8, noise=0.7, rng=0)
+        return world.ratings, "planted world"
+
+
+def _fit(train: Ratings, seed: int, seconds: dict[str, float], log: Any) -> dict[str, Any]:
+    """The lesson's model (without torch: the neighbours), and the baselines to compare it with."""
+    try:
+        best, _ = "dot_bias", find_fitter("dot_bias")
+    except MissingExtraError as e:
+        log.print(f"{e.what} {e.hint}", style="yellow", markup=False)
+        best = "knn"
+    scorers = {}
+    for name in dict.fromkeys((best, "bias", "mean")):
+        run, _ = find_fitter(name)
+        with common.timed(seconds, name):
+            scorers[name] = run(train, rng=seed)
+    log.print(f"[bold]3. Fit.[/] {best}: {seconds[best]:.1f} s.")
+    return scorers
+
+
+def _typical_user(train: Ratings) -> Any:
+    """The user with the median number of ratings, among those with at least 20."""
+    import numpy as np
+
+    counts = train.user_counts
+    active = np.flatnonzero(counts >= min(20, counts.max()))
+    return train.user_ids[active[np.argsort(counts[active], kind="stable")[len(active) // 2]]]
+
+
+def _table(comparison: Any, best: str) -> Any:
+    from rich.table import Table
+
+    table = Table("", "MSE", "RMSE (interval)", "warm RMSE", f"beside {best}", box=None)
+    for name, report in comparison.reports.items():
+        low, high = report.interval["rmse"]
+        gap = comparison.differences.get(name)
+        beside = "" if gap is None else f"{gap['rmse'].value:+.3f} ({gap['rmse'].low:+.3f} to {gap['rmse'].high:+.3f})"
+        warm = f"{report.warm['rmse']:.3f}" if "rmse" in report.warm else "-"
+        table.add_row(name, f"{report.mse:.3f}", f"{report.rmse:.3f} ({low:.3f} to {high:.3f})", warm, beside)
+    return table
+
+
+def _list(answer: Any) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("item", "score", box=None)
+    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=60)
+    for item_id, score, title in answer:
+        table.add_row(escape(str(item_id)), f"{score:.2f}", escape(title or ""))
+    return table
+
+
+def _files(out: Path) -> list[str]:
+    """What was written, a line each: the file and what it holds."""
+    from ..storage import load
+
+    blobs = load(out).manifest["blobs"]
+    kept = [f"   {out / 'manifest.json'}: what belongs together, replaced last"]
+    return kept + [f"   {out / blob['file'][:22]}…{Path(blob['file']).suffix}: {role}" for role, blob in blobs.items()]
