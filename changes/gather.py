@@ -14,7 +14,9 @@ def main(version: str) -> None:
     log, lines = here.parent / "CHANGELOG.md", [f"\n## {version} ({datetime.date.today()})\n"]
     for kind in KINDS:
         fragments = sorted(here.glob(f"*.{kind}.md"))
-        lines += [f"\n### {kind.title()}\n\n", *(f"- {f.read_text().strip()}\n" for f in fragments)] if fragments else []
+        lines += (
+            [f"\n### {kind.title()}\n\n", *(f"- {f.read_text().strip()}\n" for f in fragments)] if fragments else []
+        )
         for fragment in fragments:
             fragment.unlink()
     before, mark, after = log.read_text().partition(MARK)

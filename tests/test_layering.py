@@ -12,7 +12,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     0: ["errors", "rng"],
     1: ["readers", "ratings"],
     2: ["split", "features", "datasets"],
-    3: ["factors", "posterior", "metrics", "trace", "schedules", "steps"],
+    3: ["factors", "trace", "posterior", "metrics", "schedules", "steps"],
     4: ["models", "module_scorer", "losses", "optim", "batches", "callbacks", "solvers", "baselines"],
     5: ["learner"],
     6: ["evaluation", "search", "interpret", "storage", "recommender"],
@@ -37,10 +37,7 @@ def imports(path: Path):
         for n in ast.walk(branch)
     }
     inner = {
-        id(n)
-        for f in ast.walk(tree)
-        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for n in ast.walk(f)
+        id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)
     }
     for node in ast.walk(tree):
         if id(node) in typing_only:

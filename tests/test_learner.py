@@ -192,7 +192,9 @@ print(torch.cat([p.detach().ravel() for p in learn.model.parameters()]).numpy().
 
 def test_a_fit_killed_for_real_resumes_to_the_same_bits(tmp_path):
     def run(folder, kill):
-        return subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / folder), kill], capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path / folder), kill], capture_output=True, text=True
+        )
 
     assert run("broken", "1").returncode == -9
     resumed, whole = run("broken", "0"), run("whole", "0")

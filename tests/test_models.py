@@ -21,7 +21,9 @@ TIMES = torch.tensor([10, 20, 30, 40])
 def item_features():
     import polars as pl
 
-    return encode(pl.DataFrame({"genres": ["a|b", "b", "c", None, "a"], "year": [1, 2, 3, 4, None]}), ["genres", "year"])
+    return encode(
+        pl.DataFrame({"genres": ["a|b", "b", "c", None, "a"], "year": [1, 2, 3, 4, None]}), ["genres", "year"]
+    )
 
 
 def models(item_features):

@@ -170,7 +170,8 @@ import sys
 sys.modules["pyarrow"] = None
 import pandas as pd
 from dotbias.ratings import Ratings
-frame = pd.DataFrame({"user": ["a", "b"], "item": [1, 2], "rating": [3.0, 4.5], "time": pd.to_datetime(["1970", "1971"])})
+frame = pd.DataFrame({"user": ["a", "b"], "item": [1, 2], "rating": [3.0, 4.5]})
+frame["time"] = pd.to_datetime(["1970", "1971"])
 ratings = Ratings.from_frame(frame).with_item_table(pd.DataFrame({"item": [2], "title": ["Ran"]}))
 print(ratings.to_frame().rows(), ratings.item_titles)
 """

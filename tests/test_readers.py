@@ -188,6 +188,7 @@ def test_a_million_rows_in_a_second(data):
         (gzip.compress(HEAD.encode() * 99)[:-30], {}, "r.csv is a gzip file cut short or damaged", "fetch it again"),
         (gzip.compress(b"x" * 99)[:-8] + b"12345678", {}, "r.csv is a gzip file cut short or damaged", "fetch"),
     ],
+    ids=lambda value: "bytes" if isinstance(value, bytes) else None,  # gzip notes the time: xdist wants fixed names
 )
 def test_refused(tmp_path, content, reading, what, hint):
     error = refusal(file(tmp_path, content), **reading)

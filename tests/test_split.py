@@ -44,7 +44,7 @@ fractions = st.tuples(st.none() | st.floats(0.05, 0.45), st.none() | st.floats(0
 def test_random(ratings, asked, seed):
     valid, test = asked
     sizes = [0 if f is None else int(f * len(ratings) + 0.5) for f in asked]
-    assume(all(s or f is None for s, f in zip(sizes, asked, strict=True)))
+    assume(all(s or f is None for s, f in zip(sizes, asked, strict=True)) and sum(sizes) < len(ratings))
     parts = split.random(ratings, test=test, valid=valid, rng=seed)
     check(parts, ratings)
     assert [0 if p is None else len(p) for p in (parts.valid, parts.test)] == sizes

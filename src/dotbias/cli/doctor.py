@@ -60,7 +60,10 @@ def _cuda() -> str | None:
     """The CUDA devices that torch sees, or None; torch is loaded only where it is installed."""
     if _version("torch") is None:
         return None
-    torch = import_module("torch")
+    try:
+        torch = import_module("torch")
+    except ImportError:
+        return None
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 

@@ -1,0 +1,240 @@
+"""The command line as a person and as a program meets it: tables, JSON, exit codes, never a traceback."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dotbias import planted, split
+from dotbias.cli import app, main
+
+COMMANDS = ["demo", "fit", "evaluate", "recommend", "similar", "lr-find", "doctor"]
+KEYS = {"n_train", "n_test", "n_cold_users", "n_cold_items", "n_cold_rows", "seconds", "fitter", "settings"}
+ERRORS = {"rmse", "rmse_interval", "rmse_warm", "mse", "mse_interval", "mae", "mae_interval"}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """``run("fit", "x.csv")`` -> (exit code, stdout, stderr), in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("DOTBIAS_DATA", raising=False)
+    monkeypatch.setenv("DOTBIAS_OFFLINE", "1")
+    monkeypatch.setenv("DOTBIAS_CACHE", str(tmp_path / "cache"))
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dotbias", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as e:
+            code = e.code or 0
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A planted world in files: all.csv, train.csv, test.csv, with titles in none of them."""
+    ratings = planted(60, 90, n_ratings=1_200, n_factors=2, noise=0.4, rng=5).ratings
+    parts = split.random(ratings, test=0.2, rng=0)
+    for name, part in (("all", ratings), ("train", parts.train), ("test", parts.test)):
+        part.to_frame().write_csv(tmp_path / f"{name}.csv")
+    return tmp_path
+
+
+def test_help_answers_fast_and_every_command_shows_an_example(run):
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "dotbias", "--help"], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 5  # a hang, not a benchmark: half a second is the aim
+    assert all(name in done.stdout for name in [*COMMANDS, "data"])
+    for name in [*COMMANDS, "data list", "data fetch", "data show"]:
+        code, out, _ = run(*name.split(), "--help")
+        assert code == 0
+        assert f"dotbias {name}" in out.split("Example:")[1], name
+    assert {c.name for c in app.registered_commands} >= set(COMMANDS)
+
+
+def test_help_loads_neither_torch_nor_polars():
+    code = "import sys; sys.argv = ['dotbias', '--help']\nfrom dotbias.cli import app\n"
+    code += "app(standalone_mode=False)\nassert not {'torch', 'numba', 'polars', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def test_fit_reports_and_saves_a_fit_on_everything(run, files):
+    code, out, err = run("fit", "all.csv", "--fitter", "bias", "-o", "model", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result.keys() >= KEYS | ERRORS
+    assert result["seconds"].keys() == {"load", "fit", "evaluate"}
+    low, high = result["rmse_interval"]
+    assert low < result["rmse"] < high
+    assert result["n_train"] + result["n_test"] == 1_200
+    assert "Fitting again on all 1,200 ratings" in err
+    code, _, err = run("evaluate", "model", "--test", "test.csv")
+    assert code == 3  # it has seen them
+    assert "are in train" in err
+
+
+@pytest.mark.parametrize("name", ["random:0.2", "last:1", "time:0.2", "lesson"])
+def test_a_named_split_saves_the_fit_on_train_alone(run, files, name):
+    code, out, err = run("fit", "all.csv", "--fitter", "mean", "--split", name, "-o", "model", "--json")
+    assert code == 0, err
+    assert "again" not in err
+    result = json.loads(out)
+    assert result["n_train"] == 1_200 - result["n_test"]
+    from dotbias import storage
+
+    assert len(storage.load("model").ratings) == result["n_train"]
+
+
+def test_evaluate_agrees_with_fit(run, files):
+    for fitter in ("bias", "knn"):
+        code, out, err = run("fit", "train.csv", "--test", "test.csv", "--fitter", fitter, "-o", "model", "--json")
+        assert code == 0, err
+        fitted = json.loads(out)
+        code, out, _ = run("evaluate", "model", "--test", "test.csv", "--json")
+        assert code == 0
+        again = json.loads(out)
+        assert again.keys() >= KEYS | ERRORS
+        for key in (*ERRORS, "n_train", "n_test", "n_cold_rows", "fitter", "settings"):
+            assert again[key] == fitted[key], key
+
+
+@pytest.mark.parametrize("fitter", ["dot", "dot_bias", "net"])
+def test_every_gradient_fitter_saves_and_recommends(run, files, fitter):
+    arguments = ["--fitter", fitter, "--set", "n_factors=4", "--set", "n_epochs=1", "--set", "bs=128"]
+    code, _, err = run("fit", "all.csv", *arguments, "-o", "model")
+    assert code == 0, err
+    code, out, err = run("recommend", "model", "5", "-n", "3", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)) == 3
+
+
+def test_recommend_and_similar(run, files):
+    run("fit", "all.csv", "--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2", "-o", "model")
+    code, out, _ = run("recommend", "model", "5", "-n", "4", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert [list(row) for row in answer] == [["item_id", "score", "title"]] * 4
+    assert (np.diff([row["score"] for row in answer]) <= 0).all()
+    first = answer[0]["item_id"]
+    _, out, _ = run("recommend", "model", "5", "-n", "4", "--exclude", first, "--json")
+    assert first not in [row["item_id"] for row in json.loads(out)]
+    code, out, _ = run("similar", "model", first, "-n", "2")
+    assert code == 0
+    assert len(out.strip().split("\n")) == 4
+    code, _, err = run("recommend", "model", "abc")
+    assert code == 3
+    assert "abc" in err
+    assert "Hint:" in err
+
+
+def test_exit_codes(run, files):
+    cases = {
+        ("fit", "al.csv"): (3, "all.csv"),
+        ("fit", "all.csv", "--fitter", "dotbias"): (2, "dot_bias"),
+        ("fit", "all.csv", "--set", "n_factor=3"): (2, "n_factors"),
+        ("fit", "all.csv", "--set", "n_factors"): (2, "no '='"),
+        ("fit", "all.csv", "--set", "n_factors=many"): (2, "a number is expected"),
+        ("fit", "all.csv", "--split", "u1"): (2, "no split"),
+        ("fit", "all.csv", "--split", "random:x"): (2, "no number"),
+        ("fit", "all.csv", "--split", "random:0.2", "--test", "test.csv"): (2, "exclude each other"),
+        ("fit", "all.csv", "--user", "usr"): (3, "'user'"),
+        ("fit", "ml-100k"): (5, "downloads are off"),
+        ("fit", "all.csv", "--nonsense"): (2, "No such option"),
+        ("recommend", "nowhere", "1"): (4, "there is no model"),
+        ("data", "show", "ml-200k"): (3, "ml-20"),
+    }
+    for arguments, (code, words) in cases.items():
+        got, out, err = run(*arguments)
+        assert got == code, (arguments, got, err)
+        assert words in err, (arguments, err)
+        assert out == ""
+
+
+def test_without_torch_the_error_names_the_extra_and_bias(run, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = run("fit", "all.csv")
+    assert code == 6
+    assert "dotbias[torch]" in err
+    assert "--fitter bias" in err
+
+
+def test_without_torch_everything_else_works(files):
+    """A process in which torch cannot be imported: fit a baseline, recommend, the demo."""
+    block = "import sys; sys.modules['torch'] = None; sys.argv = ['dotbias', *{}]\nfrom dotbias.cli import main; main()"
+    for arguments in (["fit", "all.csv", "--fitter", "bias", "-o", "m"], ["recommend", "m", "3"], ["doctor"]):
+        done = subprocess.run(
+            [sys.executable, "-c", block.format(arguments)], cwd=files, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_demo_falls_back_on_a_planted_world_and_says_so(run, tmp_path):
+    code, out, _ = run("demo", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result["data"] == "planted world"
+    reports = result["reports"]
+    assert reports["dot_bias"]["rmse"] < reports["bias"]["rmse"] < reports["mean"]["rmse"]
+    assert (tmp_path / "demo" / "manifest.json").exists()
+    code, out, _ = run("demo")
+    assert "planted world stands in" in out
+    assert "dotbias recommend demo" in out
+
+
+@pytest.mark.data
+def test_demo_on_the_lessons_data(data, run, monkeypatch):
+    monkeypatch.setenv("DOTBIAS_DATA", str(data))
+    code, out, err = run("demo")
+    assert code == 0, err
+    for words in ("100,004 ratings", "742 of them", "dot_bias", "manifest.json", "Next: dotbias recommend"):
+        assert words in out
+
+
+@pytest.mark.data
+def test_the_split_that_ml_100k_comes_with(data, run, monkeypatch):
+    monkeypatch.setenv("DOTBIAS_DATA", str(data))
+    code, out, _ = run("fit", "ml-100k", "--split", "u1", "--fitter", "bias", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert (result["n_train"], result["n_test"]) == (80_000, 20_000)
+    assert 0.94 < result["rmse"] < 0.96
+
+
+def test_data_commands(run, files):
+    code, out, _ = run("data", "list", "--json")
+    assert code == 0
+    assert "ml-100k" in [row["name"] for row in json.loads(out)]
+    code, out, _ = run("data", "show", "all.csv", "--json")
+    assert json.loads(out)["n_ratings"] == 1_200
+    code, out, _ = run("data", "show", "all.csv")
+    assert "1,200 ratings" in out
+    assert run("data", "fetch", "ml-100k")[0] == 5
+
+
+def test_lr_find(run, files):
+    code, out, _ = run("lr-find", "all.csv", "--json")
+    assert code == 0
+    sweep = json.loads(out)
+    assert len(sweep["lrs"]) == len(sweep["losses"])
+    assert 1e-4 < sweep["suggestion"] < 1
+    code, out, _ = run("lr-find", "all.csv")
+    assert "suggestion: lr =" in out
+
+
+def test_doctor(run):
+    code, out, _ = run("doctor", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["dotbias"]
+    assert found["numpy"]
+    assert "DOTBIAS_DATA is not set" in run("doctor")[1]
