@@ -132,17 +132,12 @@ def test_planted_refuses(settings, what):
         planted(20, 20, **{"n_ratings": 50, **settings})
 
 
-@pytest.mark.slow
-def test_millions_in_seconds_and_little_memory():
-    import time
+def test_a_million_in_little_memory():  # bench.speed measures 25 M in seconds and GB
     import tracemalloc
 
-    start = time.perf_counter()
-    planted(32_000, 12_000, n_ratings=5_000_000, n_factors=16, signal_sd=0.6, noise=0.7, rng=0)
-    assert time.perf_counter() - start < 20  # a fifth of 25 M in a fifth of 30 s, and room for a busy machine
     tracemalloc.start()
-    planted(32_000, 12_000, n_ratings=5_000_000, n_factors=16, rng=0)
-    assert tracemalloc.get_traced_memory()[1] < 0.6e9
+    planted(16_000, 6_000, n_ratings=1_000_000, n_factors=16, rng=0)
+    assert tracemalloc.get_traced_memory()[1] < 0.2e9
     tracemalloc.stop()
 
 

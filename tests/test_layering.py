@@ -16,7 +16,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     4: ["models", "module_scorer", "losses", "optim", "batches", "callbacks", "solvers", "baselines"],
     5: ["learner"],
     6: ["evaluation", "search", "interpret", "storage", "recommender"],
-    7: ["web", "workbook", "plots", "lesson5", "report", "cli_sheet", "cli", "__main__"],
+    7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
 NEEDS_TORCH = {"models", "module_scorer", "losses", "optim", "batches", "callbacks", "learner", "lesson5"}

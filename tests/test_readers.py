@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import time
 from pathlib import Path
 
 import polars as pl
@@ -117,14 +116,9 @@ def test_latin_1_is_noted(tmp_path):
     assert ratings.notes == ("r.csv is not UTF-8; read as Latin-1.",)
 
 
-def test_a_million_rows_in_a_second(data):
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        ratings = Ratings.from_csv(data / "ml-1m" / "ratings.csv")
-        seconds.append(time.perf_counter() - start)
+def test_a_million_rows(data):  # in under a second: bench.speed measures it
+    ratings = Ratings.from_csv(data / "ml-1m" / "ratings.csv")
     assert repr(ratings) == "Ratings(1,000,209 ratings of 6,040 users and 3,706 items, from 1 to 5)"
-    assert min(seconds) < 1, seconds
 
 
 # Refuse the rest, saying where -------------------------------------------------------------------------------------

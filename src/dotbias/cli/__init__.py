@@ -1,4 +1,4 @@
-"""The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | lr-find | doctor``.
+"""The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | lr-find | sheet | doctor``.
 
 Tables for people, ``--json`` for programs: the JSON stands alone on stdout, everything else goes to stderr. Exit codes:
 0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model
@@ -14,7 +14,7 @@ import sys
 import typer
 
 from ..errors import DataError, DotbiasError, DownloadError, MissingExtraError, ModelFileError, UnknownIdError
-from . import data, demo, doctor, fit, use
+from . import data, demo, doctor, fit, sheet, use
 
 EXIT_CODES = (
     (DataError, 3),
@@ -41,6 +41,7 @@ app.command("evaluate")(use.evaluate)
 app.command("recommend")(use.recommend)
 app.command("similar")(use.similar)
 app.command("lr-find")(fit.lr_find)
+app.command("sheet")(sheet.sheet)
 app.command("doctor")(doctor.doctor)
 
 

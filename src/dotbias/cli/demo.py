@@ -101,7 +101,7 @@ def _typical_user(train: Ratings) -> Any:
 
     counts = train.user_counts
     active = np.flatnonzero(counts >= min(20, counts.max()))
-    return train.user_ids[active[np.argsort(counts[active], kind="stable")[len(active) // 2]]]
+    return train.user_ids[int(active[np.argsort(counts[active], kind="stable")[len(active) // 2]])]
 
 
 def _table(comparison: Any, best: str) -> Any:

@@ -66,7 +66,7 @@ def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
     name, _, value = text.partition(":")
     try:
         if name == "lesson":
-            return split.lesson(ratings, **({"fraction": float(value)} if value else {}))
+            return split.lesson(ratings, fraction=float(value or 0.2))
         if name == "random":
             return split.random(ratings, test=float(value or 0.1), rng=seed)
         if name == "last":
