@@ -7,6 +7,7 @@ split is accompanied by splits drawn with seeds 43 to 47. Fitting seconds leave 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def table(title: str, parts: split.Split, fitters: dict[str, Callable], n_rngs: 
     return "\n".join(lines) + "\n"
 
 
-def seeds(lesson) -> str:  # noqa: ANN001
+def seeds(lesson) -> str:
     """dot_bias on splits drawn as the lesson's is, with other seeds."""
     rows = [(seed, run(fit_dot_bias, split.lesson(lesson, seed=seed), 0)[0]) for seed in range(43, 48)]
     head = "### dot_bias on the lesson's kind of split, other split seeds (rng 0)\n\n| seed | MSE |\n|---|---|\n"
@@ -81,18 +82,16 @@ def run(fit: Callable, parts: split.Split, rng: int) -> tuple[float, float]:
 def machine() -> str:
     """Where and with what the figures were made."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("dotbias", "numpy", "torch", "numba"))
-    import os
-
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.\n"
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str, start: str = START, end: str = END) -> None:
     """Put ``text`` between the marks of a file, which may hold other sections."""
-    old = path.read_text() if path.exists() else f"# Results\n\nWritten by scripts in bench/.\n\n{START}{END}"
-    if START not in old:
-        old += f"\n{START}{END}"
-    before, rest = old.split(START)
-    path.write_text(before + START + "\n" + text + "\n" + END + rest.split(END)[1])
+    old = path.read_text() if path.exists() else "# Results\n\nWritten by the scripts in bench/.\n"
+    if start not in old:
+        old += f"\n{start}{end}"
+    before, rest = old.split(start)
+    path.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 if __name__ == "__main__":
