@@ -44,7 +44,7 @@ def write_optimizer(
     sheet.page.insert_chart(TOP + 25, 0, _path_chart(book, sheet.name, columns))
     sheet.page.set_row(2, 32)
     sheet.page.set_row(TOP - 1, 32)
-    sheet.widths((0, 7, 11), (8, 8, 2), (LEFT, LEFT + 2, 6), (LEFT + 3, left, 9.5))
+    sheet.widths((0, 7, 11), (8, 8, 2), (LEFT, LEFT + 2, 6), (LEFT + 3, left, 12))
     sheet.widths(*[(first - 1, first - 1, 2) for _, first, _ in columns[1:]])
     steps = Block(sheet.name, TOP, LEFT, T, left - LEFT - 1)
     sheet.mark(steps, f"MOD(${steps.at()},{N})=0", bottom=1, bottom_color="#1F3864")
