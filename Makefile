@@ -25,7 +25,10 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench accuracy
+	$(BIN)/python -m bench lesson --markdown RESULTS.md
+	$(BIN)/python -m bench speed
+	$(BIN)/python -m bench readme
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/build.py

@@ -125,6 +125,19 @@ def test_lr_find_suggests_a_rate_and_leaves_no_trace(parts):
     assert fast.fit(1, sweep.suggestion)[0]["valid"] < slow.fit(1, sweep.suggestion / 100)[0]["valid"]
 
 
+def test_a_sweep_over_few_batches_ends_at_the_last_rate(parts):
+    sweep = collab_learner(parts.train, n_factors=4, bs=512, rng=0).lr_find(end_lr=0.1, n_batches=13)
+    assert len(sweep.lrs) == 13
+    assert len(set(sweep.lrs)) == 13
+
+
+def test_a_refused_fit_shows_its_own_error_beside_a_progress_bar(parts, capsys):
+    with pytest.raises(SettingError, match="validation set"):
+        collab_learner(parts.train, rng=0).fit(1, 0.01, callbacks=[EarlyStop()], progress=True)
+    collab_learner(parts.train, parts.valid, bs=512, rng=0).fit(1, 0.01, progress=True)
+    assert "valid" in capsys.readouterr().err
+
+
 def test_a_diverging_fit_stops_and_says_what_to_lower(parts):
     learn = learner(parts, rule=steps.sgd)
     learn.model.range.y_range = None

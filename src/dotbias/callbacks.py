@@ -113,6 +113,8 @@ class RunningLoss(Callback):
 class Progress(Callback):
     """A bar with the running loss while an epoch runs, then a row: epoch, train, valid, metrics. On stderr."""
 
+    bar: Any = None
+
     def before_fit(self, learner: Learner) -> None:  # noqa: D102
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -139,7 +141,8 @@ class Progress(Callback):
         self.bar.console.print("  ".join([f"{epoch:>9}", *(f"{x:>9.4f}" for x in numbers)]))
 
     def after_fit(self, learner: Learner) -> None:  # noqa: D102
-        self.bar.stop()
+        if self.bar is not None:  # None: an earlier callback refused the fit
+            self.bar.stop()
 
 
 class GapWarning(Callback):
@@ -275,16 +278,16 @@ class Sweep(NamedTuple):
 
 
 class RateSweep(Callback):
-    """Watches a fit whose rate grows, and stops it when the loss explodes (Smith 2017)."""
+    """Watches a fit whose rate grows, and stops it after ``n_batches``, or when the loss explodes (Smith 2017)."""
 
-    def __init__(self, stop_at: float = 4.0):
-        self.stop_at, self.running = stop_at, RunningLoss()
+    def __init__(self, n_batches: int, *, stop_at: float = 4.0):
+        self.n_batches, self.stop_at, self.running = n_batches, stop_at, RunningLoss()
         self.smooth: list[float] = []
 
     def after_batch(self, learner: Learner) -> None:  # noqa: D102
         self.running.after_batch(learner)
         self.smooth.append(self.running.value)
-        if self.smooth[-1] > self.stop_at * min(self.smooth):
+        if len(self.smooth) == self.n_batches or self.smooth[-1] > self.stop_at * min(self.smooth):
             raise StopFitting
 
     def result(self, lrs: Sequence[float]) -> Sweep:

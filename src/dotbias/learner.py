@@ -197,7 +197,7 @@ class Learner:
         check_positive(start_lr=start_lr, end_lr=end_lr)
         n = n_batches or max(self.n_batches, 100)
         n_epochs = math.ceil(n / self.n_batches)
-        kept, log, watch = {k: v.clone() for k, v in self.model.state_dict().items()}, list(self.history), RateSweep()
+        kept, log, watch = {k: v.clone() for k, v in self.model.state_dict().items()}, list(self.history), RateSweep(n)
         sweep = schedules.exponential(start_lr, end_lr)
         own, self.callbacks = self.callbacks, []
         valid, self.valid = self.valid, None

@@ -33,7 +33,7 @@ def evaluate(
     from .. import datasets, storage
     from ..evaluation import evaluate as measure
 
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
         stored = storage.load(model)
         held = datasets.resolve(test, like=stored.ratings, **common.columns(user, item, rating, time, duplicates))
@@ -43,6 +43,7 @@ def evaluate(
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)
+        seconds["fit"] = stored.metrics.get("seconds", {}).get("fit")  # as it was when the model was fitted
         extra = {"n_train": len(stored.ratings), "seconds": seconds, "fitter": fitter, "settings": settings}
         common.print_json({**report.to_dict(), **extra})
     else:
@@ -79,6 +80,9 @@ def similar(
     item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id, or a part of its title.")],
     n: Annotated[int, typer.Option("-n", help="How many.")] = 10,
     measure: Annotated[str, typer.Option("--measure", help="cosine, dot or euclidean.")] = "cosine",
+    shrink: Annotated[
+        float | None, typer.Option("--shrink", help="An item with c ratings counts c/(c + this); cosine: 10.")
+    ] = None,
     json: common.Json = False,
 ) -> None:
     """The items nearest to an item, by its factors.
@@ -88,7 +92,7 @@ def similar(
     door = _load(model)
     item_id = _item(door, item)
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
-    answer = door.similar_items(item_id, n, measure=measure)  # type: ignore[arg-type]
+    answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
     _show(answer, ("item", measure, "title"), json, f"nearest to {item_id}{f' {title}' if title else ''}")
 
 

@@ -1,0 +1,42 @@
+"""The peers' environments: what each needs, and making them under ``.bench/``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / ".bench"
+PIP = ["-m", "pip", "install", "-q", "--disable-pip-version-check"]
+ENVIRONMENTS: dict[str, list[list[str]]] = {  # name -> pip's arguments, one call after another
+    "main": [
+        ["torch==2.13.0", "numpy==2.4.6", "setuptools<81", "pandas<3", "scipy", "cython", "wheel"],
+        [
+            *(
+                "torch==2.13.0",
+                "numpy==2.4.6",
+                "pandas<3",
+                "setuptools<81",
+                "scikit-surprise==1.1.5",
+                "lenskit==2025.8.1",
+            ),
+            *("cornac==3.0.1", "myfm==0.4.0", "libmf==0.9.2"),
+        ],
+    ],
+    "fastai": [["torch==2.13.0", "fastai==2.8.12"]],
+}
+
+
+def python_of(environment: str, *, install: bool = False) -> str:
+    """The interpreter of an environment ("ours" is this one); made first if asked."""
+    if environment == "ours":
+        return sys.executable
+    python = FOLDER / environment / "bin" / "python"
+    if install and not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(FOLDER / environment)], check=True)
+        for packages in ENVIRONMENTS[environment]:
+            subprocess.run([str(python), *PIP, *packages], check=True)
+    if not python.exists():
+        raise SystemExit(f"the environment {environment} is not there: python -m bench peers --install")
+    return str(python)
