@@ -162,10 +162,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     lines = table(Lesson(Path(os.environ["DOTBIAS_DATA"]) / "ml-latest-small-2016"), args.rngs)
     if args.markdown:
-        text = [
-            f"### The 2018 course's own cells, at its settings (validation MSE, median of {args.rngs} seeds)\n",
-            *lines,
-        ]
+        title = f"### The 2018 course's own cells, at its settings (validation MSE, median of {args.rngs} seeds)\n"
         replace(args.markdown, "\n".join([title, *lines, "\n" + machine()]), START, END)
 
 
