@@ -10,7 +10,7 @@ import pytest
 from dotbias import planted, split
 from dotbias.cli import app, main
 
-COMMANDS = ["demo", "fit", "evaluate", "recommend", "similar", "lr-find", "sheet", "doctor"]
+COMMANDS = ["demo", "fit", "evaluate", "recommend", "similar", "plot", "export", "lr-find", "sheet", "doctor"]
 KEYS = {"n_train", "n_test", "n_cold_users", "n_cold_items", "n_cold_rows", "seconds", "fitter", "settings"}
 ERRORS = {"rmse", "rmse_interval", "rmse_warm", "mse", "mse_interval", "mae", "mae_interval"}
 

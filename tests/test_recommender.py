@@ -213,9 +213,9 @@ def test_seen_is_what_train_holds(rec):
 
 @pytest.mark.parametrize("measure", ["cosine", "dot", "euclidean"])
 def test_similar_items_by_brute_force(rec, measure):
-    q = rec.scorer.items.astype(np.float64)
+    q, c = rec.scorer.items.astype(np.float64), TRAIN.item_counts
     near = {
-        "cosine": lambda a, b: q[a] @ q[b] / np.linalg.norm(q[a]) / np.linalg.norm(q[b]),
+        "cosine": lambda a, b: q[a] @ q[b] / np.linalg.norm(q[a]) / np.linalg.norm(q[b]) * c[b] / (c[b] + 10),
         "dot": lambda a, b: q[a] @ q[b],
         "euclidean": lambda a, b: -np.linalg.norm(q[a] - q[b]),
     }[measure]

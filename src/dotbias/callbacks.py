@@ -261,6 +261,49 @@ class ActivationStats(Callback):
         return hook
 
 
+class Log(Callback):
+    """What ``dotbias fit`` keeps with a model: ``rows``, a flat dict per epoch, of plain numbers and short lists.
+
+    ``epoch``, ``train``[, ``valid``, metrics] as in ``Learner.history``; ``lr`` and ``batch_loss``: at most ``points``
+    means of consecutive batches; ``gradient NAME`` and ``activation NAME``: counts of the histograms of GradientStats
+    and ActivationStats, between the ``edges`` that the first row holds. It watches, and changes nothing in the fit.
+    Every fitter of ``learner`` takes it: ``fit_dot_bias(train, callbacks=[log])``.
+    """
+
+    def __init__(self, points: int = 40):
+        self.points = points
+        self.rows: list[dict[str, Any]] = []
+        self._gradients, self._activations = GradientStats(), ActivationStats()
+
+    def before_epoch(self, learner: Learner) -> None:  # noqa: D102
+        self._rates: list[float] = []
+        self._losses: list[float] = []
+
+    def before_batch(self, learner: Learner) -> None:  # noqa: D102
+        self._activations.before_batch(learner)
+
+    def after_loss(self, learner: Learner) -> None:  # noqa: D102
+        self._activations.after_loss(learner)
+
+    def after_backward(self, learner: Learner) -> None:  # noqa: D102
+        self._gradients.after_backward(learner)
+
+    def after_batch(self, learner: Learner) -> None:  # noqa: D102
+        self._rates.append(float(learner.opt.param_groups[-1]["lr"]))
+        self._losses.append(float(learner.loss.detach()))
+
+    def after_epoch(self, learner: Learner) -> None:  # noqa: D102
+        row: dict[str, Any] = {**learner.history[-1], "lr": self._thinned(self._rates)}
+        row["batch_loss"] = self._thinned(self._losses)
+        for kind, stats in (("gradient", self._gradients), ("activation", self._activations)):
+            row |= {f"{kind} {name}": s.counts.tolist() for name, s in stats.history[-1].items()}
+        self.rows.append(row if self.rows else {**row, "edges": EDGES.tolist()})
+
+    def _thinned(self, values: list[float]) -> list[float]:
+        parts = np.array_split(np.array(values), min(self.points, len(values)))
+        return [float(part.mean()) for part in parts]
+
+
 class Sweep(NamedTuple):
     """A learning-rate sweep.
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from .errors import DataError, SettingError, check_positive, did_you_mean
+from .errors import DataError, SettingError, check_positive
 from .factors import FoldsIn, Scorer
+from .interpret import Measure, nearest
+from .interpret import top as _top
 from .ratings import Ids, Ratings
 
 Id = int | str
 T = TypeVar("T")
-Measure = Literal["cosine", "dot", "euclidean"]
+FEW = 5  # ratings: an item with fewer has neighbours by chance
 
 
 class Prediction(NamedTuple):
@@ -59,7 +61,8 @@ class Similar(NamedTuple):
 
     Attributes:
         item_id: the item's own id.
-        similarity: by the measure asked for; for "euclidean" it is the distance, so small is near.
+        similarity: by the measure asked for, shrunk (see ``similar_items``); for "euclidean" it is the distance, so
+            small is near.
         title: its title, where the item table has one.
     """
 
@@ -69,7 +72,7 @@ class Similar(NamedTuple):
 
 
 class Answer(list[T]):
-    """A list that says why it is shorter than asked: ``note`` is None where it is not."""
+    """A list that says why it is shorter than asked, or little to be trusted: ``note`` is None where it is neither."""
 
     note: str | None = None
 
@@ -242,7 +245,13 @@ class Recommender:
     # Items like it ---------------------------------------------------------------------------------------------
 
     def similar_items(
-        self, item_id: Id, n: int = 10, *, measure: Measure = "cosine", keep_unrated: bool = False
+        self,
+        item_id: Id,
+        n: int = 10,
+        *,
+        measure: Measure = "cosine",
+        shrink: float | None = None,
+        keep_unrated: bool = False,
     ) -> Answer[Similar]:
         """The n items whose factors are nearest, nearest first; ties go to the item that train named first.
 
@@ -251,6 +260,8 @@ class Recommender:
             n: how many; the answer's ``note`` says why where there are fewer.
             measure: "cosine" of the factors' angle (taste alone), "dot" (favours items with strong factors), or
                 "euclidean" (distance: small is near).
+            shrink: the similarity of an item with c ratings counts c/(c + shrink), since factors of few ratings are
+                mostly chance: by default 10 for the cosine, else 0 (see ``interpret.nearest_items``).
             keep_unrated: also items without a rating in train, whose factors mean nothing.
 
         Raises:
@@ -263,12 +274,17 @@ class Recommender:
             raise DataError(f"item {item_id!r} has no factors: train holds no rating of it.", hint="name a rated item.")
         candidates = np.flatnonzero(self._allowed((), None, keep_unrated)[: len(vectors)])
         candidates = candidates[candidates != row]
-        near = _nearness(vectors, row, measure)
-        top = _top(near, candidates, n)
-        values = (-near[top] if measure == "euclidean" else near[top]).tolist()
-        answer = Answer(map(Similar, self._ids(top), values, self._titles(top)))
+        counts = self._item_counts[: len(vectors)]
+        rows, values = nearest(vectors, row, candidates, n, measure=measure, shrink=shrink, counts=counts)
+        answer = Answer(map(Similar, self._ids(rows), values.tolist(), self._titles(rows)))
+        notes = []
+        if counts[row] < FEW:
+            notes.append(
+                f"train holds {counts[row]} ratings of {item_id!r}: its neighbours are little more than chance."
+            )
         if len(answer) < n:
-            answer.note = f"{len(answer)} of the {n} asked for: no more items have ratings in train."
+            notes.append(f"{len(answer)} of the {n} asked for: no more items have ratings in train.")
+        answer.note = " ".join(notes) or None
         return answer
 
     def _item_factors(self) -> np.ndarray:
@@ -381,30 +397,6 @@ def _without(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
     left = allowed.copy()
     left[rows] = False
     return left
-
-
-def _top(values: np.ndarray, candidates: np.ndarray, n: int) -> np.ndarray:
-    """The n candidate rows (ascending rows in) of the highest values, best first; ties by row."""
-    v = -values[candidates]
-    if n < len(v):
-        edge = np.partition(v, n - 1)[n - 1]
-        sure, tied = np.flatnonzero(v < edge), np.flatnonzero(v == edge)
-        chosen = np.r_[sure, tied[: n - len(sure)]]
-        candidates, v = candidates[chosen], v[chosen]
-    return candidates[np.lexsort((candidates, v))]
-
-
-def _nearness(vectors: np.ndarray, row: int, measure: str) -> np.ndarray:
-    """How near each row's vector is to one row's, more is nearer: (I, K) -> (I,) float32."""
-    if measure == "euclidean":
-        return -np.sqrt(np.einsum("ik,ik->i", vectors - vectors[row], vectors - vectors[row]))
-    dots = np.einsum("ik,k->i", vectors, vectors[row])
-    if measure == "dot":
-        return dots
-    if measure != "cosine":
-        raise SettingError(f"measure is {measure!r}.", hint=did_you_mean(measure, ("cosine", "dot", "euclidean")))
-    norms = np.sqrt(np.einsum("ik,ik->i", vectors, vectors))
-    return dots / np.maximum(norms * norms[row], np.float32(1e-30))
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | lr-find | sheet | doctor``.
+"""The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | plot | export | lr-find …``.
 
 Tables for people, ``--json`` for programs: the JSON stands alone on stdout, everything else goes to stderr. Exit codes:
 0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model
@@ -14,7 +14,7 @@ import sys
 import typer
 
 from ..errors import DataError, DotbiasError, DownloadError, MissingExtraError, ModelFileError, UnknownIdError
-from . import data, demo, doctor, fit, sheet, use
+from . import data, demo, doctor, export, fit, plot, sheet, use
 
 EXIT_CODES = (
     (DataError, 3),
@@ -40,6 +40,8 @@ app.command("fit")(fit.fit)
 app.command("evaluate")(use.evaluate)
 app.command("recommend")(use.recommend)
 app.command("similar")(use.similar)
+app.command("plot")(plot.plot)
+app.command("export")(export.export)
 app.command("lr-find")(fit.lr_find)
 app.command("sheet")(sheet.sheet)
 app.command("doctor")(doctor.doctor)

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import DownloadError, MissingExtraError
 from . import _common as common
-from .fit import find_fitter
+from .fit import find_fitter, run_fitter
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
@@ -20,7 +20,7 @@ def demo(
     seed: common.Seed = 0,
     json: common.Json = False,
 ) -> None:
-    """The main job on real data: load, split as the lesson does, fit, compare, recommend, save.
+    """The main job on real data: load, split as the lesson does, fit, compare, recommend, save, draw.
 
     MovieLens small comes from DOTBIAS_DATA, the cache, or its publisher, in that order; where none can be reached, a
     planted world stands in.
@@ -42,14 +42,18 @@ def demo(
     cold = parts.cold()["test"]
     log.print(f"[bold]2. Split[/] as the lesson does: {len(train):,} to learn from, {len(test):,} held out", end=" ")
     log.print(f"({cold.rows:,} of them with a user or an item never seen in train).")
-    scorers = _fit(train, seed, seconds, log)
+    scorers, epochs = _fit(train, test, seed, seconds, log)
     with common.timed(seconds, "evaluate"):
         comparison = compare(scorers, test, train=train)
     best = next(iter(scorers))
     log.print("[bold]4. Compare[/] on the held-out ratings (intervals: 95 %, bootstrap over users):")
     log.print(_table(comparison, best))
     door = Recommender(
-        scorers[best], train, settings={"fitter": best, "seed": seed}, metrics=comparison.reports[best].to_dict()
+        scorers[best],
+        train,
+        settings={"fitter": best, "seed": seed},
+        metrics={**comparison.reports[best].to_dict(), "data": source, "split": "lesson"},
+        log=epochs,
     )
     user_id = _typical_user(train)
     answer = door.recommend(user_id, 5)
@@ -58,6 +62,8 @@ def demo(
     door.save(out)
     log.print(f"[bold]6. Save[/] the model in the folder {out}:")
     log.print("\n".join(_files(out)), markup=False)
+    with common.timed(seconds, "plot"):
+        _draw(door, out / "pictures", test, log)
     log.print(f"Next: dotbias recommend {out} {user_id}   ·   dotbias similar {out} {answer[0].item_id}", markup=False)
     if json:
         reports = {name: report.to_dict() for name, report in comparison.reports.items()}
@@ -79,20 +85,33 @@ def _ratings(log: Any) -> tuple[Ratings, str]:
         return world.ratings, "planted world"
 
 
-def _fit(train: Ratings, seed: int, seconds: dict[str, float], log: Any) -> dict[str, Any]:
+def _fit(
+    train: Ratings, test: Ratings, seed: int, seconds: dict[str, float], log: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
     """The lesson's model (without torch: the neighbours), and the baselines to compare it with."""
     try:
         best, _ = "dot_bias", find_fitter("dot_bias")
     except MissingExtraError as e:
         log.print(f"{e.what} {e.hint}", style="yellow", markup=False)
         best = "knn"
-    scorers = {}
+    scorers, logs = {}, {}
     for name in dict.fromkeys((best, "bias", "mean")):
         run, _ = find_fitter(name)
         with common.timed(seconds, name):
-            scorers[name] = run(train, rng=seed)
+            scorers[name], logs[name] = run_fitter(run, train, test, seed, {}, log)
     log.print(f"[bold]3. Fit.[/] {best}: {seconds[best]:.1f} s.")
-    return scorers
+    return scorers, logs[best]
+
+
+def _draw(door: Any, out: Path, test: Ratings, log: Any) -> None:
+    """The model's pictures, or what to install for them."""
+    from .plot import write
+
+    log.print(f"[bold]7. Draw[/] what it learned, in {out}:")
+    try:
+        write(door, out, test=test, log=log)
+    except MissingExtraError as e:
+        log.print(f"   {e.what} {e.hint}", style="yellow", markup=False)
 
 
 def _typical_user(train: Ratings) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -130,13 +131,15 @@ def fit(
     common.say(log, held.notes if test is not None else ratings.notes)
     log.print(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
     with common.timed(seconds, "fit"):
-        scorer = run(train, rng=seed, **chosen)
+        scorer, log_rows = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
     with common.timed(seconds, "evaluate"):
         report = evaluate(scorer, held, train=train)
     result = {
         **report.to_dict(),
         "n_train": len(train),
         "seconds": seconds,
+        "data": Path(data).name,
+        "split": test.name if test is not None else split or "random:0.1",
         "fitter": fitter,
         "settings": {**_json_settings(defaults), **_json_settings(chosen), "seed": seed},
     }
@@ -146,8 +149,8 @@ def fit(
     if out is not None:
         if test is None and split is None:
             log.print(f"Fitting again on all {len(ratings):,} ratings, to save that.")
-            train, scorer = ratings, run(ratings, rng=seed, **chosen)
-        _save(out, scorer, train, result, log)
+            train, (scorer, log_rows) = ratings, run_fitter(run, ratings, None, seed, chosen, log)
+        _save(out, scorer, train, result, log_rows, log)
     if json:
         common.print_json(result)
 
@@ -169,12 +172,30 @@ def _json_settings(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if not callable(v)}
 
 
-def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], log: Any) -> None:
+def run_fitter(
+    run: Callable[..., Any], train: Ratings, watched: Ratings | None, seed: int, settings: dict[str, Any], log: Any
+) -> tuple[Any, list[dict[str, Any]] | None]:
+    """(the scorer, its training log: a row per epoch, or None where the fitter keeps none).
+
+    The loss on ``watched`` goes into the log and nowhere else: none of these fitters is steered by it.
+    """
+    if run.__module__.rpartition(".")[2] not in TORCH:
+        return run(train, rng=seed, **settings), None
+    from ..callbacks import Log
+
+    kept = Log()
+    with warnings.catch_warnings(record=True) as caught:
+        scorer = run(train, valid=watched, rng=seed, callbacks=[kept], **settings)
+    common.say(log, tuple(str(w.message) for w in caught))
+    return scorer, kept.rows
+
+
+def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], rows: Any, log: Any) -> None:
     from ..recommender import Recommender
 
     settings = {"fitter": result["fitter"], **result["settings"]}
     metrics = {k: v for k, v in result.items() if k not in ("settings", "fitter")}
-    Recommender(scorer, train, settings=settings, metrics=metrics).save(out)
+    Recommender(scorer, train, settings=settings, metrics=metrics, log=rows).save(out)
     log.print(f"saved: {out}", markup=False)
     log.print(f"next:  dotbias recommend {out} {train.user_ids[0]}", markup=False)
 

@@ -93,7 +93,8 @@ def similar(
     item_id = _item(door, item)
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
-    _show(answer, ("item", measure, "title"), json, f"nearest to {item_id}{f' {title}' if title else ''}")
+    shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
+    _show(answer, ("item", measure + shrunk, "title"), json, f"nearest to {item_id}{f' {title}' if title else ''}")
 
 
 def _load(model: Path) -> Recommender:

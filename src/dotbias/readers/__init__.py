@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .columns import NAMES, Columns, Source, as_ids, check_values, choose_columns, clean, recognise
-from .tables import align_table, native_columns, read_frame, read_parquet, read_table
+from .tables import align_table, guarded, native_columns, read_frame, read_parquet, read_table, unguarded
 from .text import SEPARATORS, open_sheet, open_text
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_values",
     "choose_columns",
     "clean",
+    "guarded",
     "native_columns",
     "open_sheet",
     "open_text",
@@ -31,6 +32,7 @@ __all__ = [
     "read_parquet",
     "read_table",
     "recognise",
+    "unguarded",
 ]
 
 

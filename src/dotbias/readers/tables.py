@@ -71,12 +71,41 @@ def _is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)
 
 
+# Text that a spreadsheet would run ------------------------------------------------------------------------------
+
+_FORMULA = (
+    r"^'*[=+\-@\t\r\n＝＋－＠]"  # OWASP, "CSV Injection"; with apostrophes before it, so that both ways are exact
+)
+
+
+def guarded(table: pl.DataFrame) -> pl.DataFrame:
+    """A table fit for CSV: text that a spreadsheet would take for a formula gets an apostrophe in front.
+
+    That is text beginning with = + - @ (or their full-width forms), tab or line end, as OWASP recommends, and text
+    that so guarded would be taken for guarded already. Numbers stay numbers. :func:`unguarded` undoes it exactly.
+    """
+    text = pl.col(pl.String)
+    return table.with_columns(pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep())
+
+
+def unguarded(table: pl.DataFrame) -> pl.DataFrame:
+    """A table read from CSV, without the apostrophes of :func:`guarded` (which spreadsheets hide, too)."""
+    text = pl.col(pl.String)
+    marked = text.str.contains(_FORMULA) & text.str.starts_with("'")
+    return table.with_columns(pl.when(marked).then(text.str.slice(1)).otherwise(text).name.keep())
+
+
 # Side tables ---------------------------------------------------------------------------------------------------
 
 
 def align_table(table: Any, ids: Ids, role: str, id: str | None) -> tuple[pl.DataFrame, str]:
-    """A side table's rows in the order of ``ids`` (nulls where it has none), and a note that counts what fits."""
+    """A side table's rows in the order of ``ids`` (nulls where it has none), and a note that counts what fits.
+
+    From a text file, ``'=x`` is read as ``=x``: see :func:`guarded`.
+    """
     frame = read_table(table, text=lambda names: [_id_column(names, role, id)])
+    if isinstance(table, (str, Path)) and Path(table).suffix != ".parquet":
+        frame = unguarded(frame)
     column = _id_column(frame.columns, role, id)
     keys = _keys(frame[column], ids, role, from_text=isinstance(table, (str, Path)))
     twice = keys.filter(keys.is_duplicated() & keys.is_not_null())

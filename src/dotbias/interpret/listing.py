@@ -1,0 +1,81 @@
+"""A list of rows that becomes a table, and the two sides of a model: whose rows, ids, titles and counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..errors import SettingError
+from ..factors import Factors, Ridge
+from ..ratings import Ratings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+Side = Literal["user", "item"]
+
+
+class Listing(tuple[T, ...]):
+    """A tuple of NamedTuples of one kind."""
+
+    def to_frame(self) -> pl.DataFrame:
+        """A polars frame, a row for each; empty without columns."""
+        import polars as pl
+
+        rows: list[Any] = list(self)
+        return pl.DataFrame(rows, schema=list(rows[0]._fields), orient="row") if rows else pl.DataFrame()
+
+
+class Half(NamedTuple):
+    """One side of a model beside the other, so that users and items are read by the same code.
+
+    Attributes:
+        rows: (N,) this side's row of each rating; ``others`` the other side's.
+        bias: (R,) this side's; ``factors`` (R, K).
+        other_bias: (O,) the other side's; ``other`` (O, K).
+        counts: (R,) ratings per row; ``other_counts`` (O,).
+        reg: this side's ridge.
+        ids: row -> id; ``titles`` row -> title or None.
+    """
+
+    rows: np.ndarray
+    others: np.ndarray
+    bias: np.ndarray
+    factors: np.ndarray
+    other_bias: np.ndarray
+    other: np.ndarray
+    counts: np.ndarray
+    other_counts: np.ndarray
+    reg: Ridge
+    ids: Any
+    titles: list[str | None]
+
+
+def half(factors: Factors, train: Ratings, side: Side) -> Half:
+    """The item side or the user side."""
+    f, n_users, n_items = factors, len(factors.user_bias), len(factors.item_bias)
+    users = (f.user_bias, f.users), np.bincount(train.users, minlength=n_users)[:n_users]
+    items = (f.item_bias, f.items), np.bincount(train.items, minlength=n_items)[:n_items]
+    if side == "item":
+        titles: list[Any] = train.item_titles or [None] * train.n_items
+        reg = f.item_reg or f.reg
+        return Half(train.items, train.users, *items[0], *users[0], items[1], users[1], reg, train.item_ids, titles)
+    no_titles: list[Any] = [None] * train.n_users
+    return Half(train.users, train.items, *users[0], *items[0], users[1], items[1], f.reg, train.user_ids, no_titles)
+
+
+def factors_of(scorer: Any, *, need_factors: bool = False) -> Factors:
+    """The Factors of a bilinear scorer (of a posterior: its compressed ones).
+
+    Raises:
+        SettingError: for a scorer that has none.
+    """
+    factors = scorer.factors() if hasattr(scorer, "factors") else None
+    if factors is None or (need_factors and not factors.n_factors):
+        raise SettingError(
+            f"a {type(scorer).__name__} without factors cannot be read so.",
+            hint="fit a model with factors, such as dot_bias.",
+        )
+    return factors
