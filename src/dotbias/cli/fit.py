@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,8 +28,15 @@ FITTERS = {
     "dot": "learner:fit_dot",
     "dot_bias": "learner:fit_dot_bias",
     "net": "learner:fit_net",
+    "sgd": "solvers.sgd:sgd",
+    "als": "solvers.als:als",
+    "gibbs": "solvers.gibbs:gibbs",
 }
-NOT_SETTINGS = {"train", "ratings", "valid", "rng", "progress", "fit"}
+AUTO = "auto"  # gibbs where an estimate affords it, else sgd: see solvers.choice
+NOT_SETTINGS = {
+    *("train", "ratings", "valid", "rng", "progress", "callback", "fit"),
+    *("checkpoint", "checkpoint_every", "scratch"),
+}
 TORCH = {"learner"}
 
 
@@ -39,7 +48,7 @@ def find_fitter(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         MissingExtraError: where it needs torch, and there is none.
     """
     if name not in FITTERS:
-        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, FITTERS))
+        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [AUTO, *FITTERS]))
     room, function = FITTERS[name].split(":")
     if room in TORCH:
         from ..errors import require
@@ -49,7 +58,7 @@ def find_fitter(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         except MissingExtraError as e:
             raise MissingExtraError(
                 f"the fitter {name} needs torch, which is not installed.",
-                hint="pip install 'dotbias[torch]', or take --fitter bias, which needs none.",
+                hint="pip install 'dotbias[torch]', or take one that needs none: --fitter auto, or --fitter bias.",
             ) from e
     fitter = getattr(import_module(f"dotbias.{room}"), function)
     parameters = inspect.signature(fitter).parameters
@@ -91,7 +100,9 @@ def fit(
     split: Annotated[
         str | None, typer.Option("--split", help="lesson, random:0.2, last:1, time:0.2, or u1 of ml-100k.")
     ] = None,
-    fitter: Annotated[str, typer.Option("--fitter", help="mean, bias, knn, dot, dot_bias or net.")] = "dot_bias",
+    fitter: Annotated[
+        str, typer.Option("--fitter", help="auto, gibbs, sgd, als, dot_bias, net, dot, knn, bias or mean.")
+    ] = AUTO,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the fitter, such as n_factors=50; repeatable.")
     ] = None,
@@ -119,8 +130,8 @@ def fit(
     if test is not None and split is not None:
         raise SettingError("--test and --split exclude each other.", hint="name the held-out part in one way.")
     log = common.console(to_stderr=True)
-    run, defaults = find_fitter(fitter)
-    chosen = common.parse_settings(settings or [], defaults)
+    if fitter != AUTO:  # a wrong name or setting is said before anything is read
+        common.parse_settings(settings or [], find_fitter(fitter)[1])
     seconds: dict[str, float] = {}
     with common.timed(seconds, "load"):
         reading = common.columns(user, item, rating, time, duplicates)
@@ -129,6 +140,9 @@ def fit(
     train, held = parts.train, parts.test
     assert held is not None
     common.say(log, held.notes if test is not None else ratings.notes)
+    fitter, given = _resolve(fitter, train, log)
+    run, defaults = find_fitter(fitter)
+    chosen = {**given, **common.parse_settings(settings or [], defaults)}
     log.print(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
     with common.timed(seconds, "fit"):
         scorer, log_rows = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
@@ -155,6 +169,17 @@ def fit(
         common.print_json(result)
 
 
+def _resolve(fitter: str, train: Ratings, log: Any) -> tuple[str, dict[str, Any]]:
+    """(the fitter's name, settings that come with the choice): auto chooses, and says which and why."""
+    if fitter != AUTO:
+        return fitter, {}
+    from ..solvers.choice import choose
+
+    choice = choose(train)
+    log.print(f"auto: {choice.why}", markup=False)
+    return choice.fitter, choice.settings
+
+
 def _parts(
     ratings: Ratings, data: str, test: Path | None, split: str | None, seed: int, reading: dict[str, Any]
 ) -> Split:
@@ -179,7 +204,13 @@ def run_fitter(
 
     The loss on ``watched`` goes into the log and nowhere else: none of these fitters is steered by it.
     """
-    if run.__module__.rpartition(".")[2] not in TORCH:
+    room = run.__module__.rpartition(".")[2]
+    if room == "gibbs":
+        with _sweeps() as callback:
+            scorer = run(train, rng=seed, callback=callback, **settings)
+        common.say(log, scorer.notes)
+        return scorer, None
+    if room not in TORCH:
         return run(train, rng=seed, **settings), None
     from ..callbacks import Log
 
@@ -188,6 +219,19 @@ def run_fitter(
         scorer = run(train, valid=watched, rng=seed, callbacks=[kept], **settings)
     common.say(log, tuple(str(w.message) for w in caught))
     return scorer, kept.rows
+
+
+@contextmanager
+def _sweeps() -> Iterator[Callable[[Any], None] | None]:
+    """A line about the sampler's sweeps on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with common.console(to_stderr=True).status("sampling …") as status:
+        error = "held-out error, in ratings' variances, {:.3f}"
+        yield lambda p: status.update(
+            f"{p.phase}: sweep {p.sweep}{error.format(p.error) if p.error == p.error else ''}"
+        )
 
 
 def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], rows: Any, log: Any) -> None:
