@@ -115,6 +115,28 @@ def test_every_gradient_fitter_saves_and_recommends(run, files, fitter):
     assert len(json.loads(out)) == 3
 
 
+@pytest.mark.parametrize("fitter", ["sgd", "als", "gibbs"])
+def test_every_solver_saves_and_recommends(run, files, fitter):
+    few = {"sgd": "n_epochs=2", "als": "n_sweeps=2", "gibbs": "n_sweeps=5"}[fitter]
+    code, _, err = run("fit", "all.csv", "--fitter", fitter, "--set", few, "--split", "random:0.2", "-o", "model")
+    assert code == 0, err
+    code, out, err = run("recommend", "model", "5", "-n", "3", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)) == 3
+    assert run("similar", "model", json.loads(out)[0]["item_id"], "-n", "3")[0] == 0
+
+
+def test_auto_is_the_default_and_says_which_and_why(run, files):
+    code, out, err = run("fit", "all.csv", "--set", "n_sweeps=5", "--json")
+    assert code == 0, err
+    assert "auto: gibbs, with the day, histories: about 1 s" in err
+    result = json.loads(out)
+    assert result["fitter"] == "gibbs"
+    assert result["settings"]["bags"] is True
+    assert result["settings"]["n_sweeps"] == 5
+    assert "rating's day given" in result["notes"]
+
+
 def test_recommend_and_similar(run, files):
     run("fit", "all.csv", "--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2", "-o", "model")
     code, out, _ = run("recommend", "model", "5", "-n", "4", "--json")
@@ -159,7 +181,7 @@ def test_exit_codes(run, files):
 
 def test_without_torch_the_error_names_the_extra_and_bias(run, files, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    code, _, err = run("fit", "all.csv")
+    code, _, err = run("fit", "all.csv", "--fitter", "dot_bias")
     assert code == 6
     assert "dotbias[torch]" in err
     assert "--fitter bias" in err

@@ -102,6 +102,11 @@ class Posterior:
         return len(self.mean)
 
     @property
+    def uses_times(self) -> bool:
+        """Whether the day of a rating changes its score."""
+        return self.day_bias.shape[1] > 0
+
+    @property
     def nbytes(self) -> int:
         """Memory that the samples take, in bytes."""
         return sum(a.nbytes for a in self.state().arrays.values())

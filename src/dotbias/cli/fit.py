@@ -228,10 +228,7 @@ def _sweeps() -> Iterator[Callable[[Any], None] | None]:
         yield None
         return
     with common.console(to_stderr=True).status("sampling …") as status:
-        error = "held-out error, in ratings' variances, {:.3f}"
-        yield lambda p: status.update(
-            f"{p.phase}: sweep {p.sweep}{error.format(p.error) if p.error == p.error else ''}"
-        )
+        yield lambda p: status.update(f"sampling: {p.phase}, sweep {p.sweep}")
 
 
 def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], rows: Any, log: Any) -> None:
