@@ -30,7 +30,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench speed
 	$(BIN)/python -m bench readme
 
-docs: $(VENV)/.dev
+docs: $(VENV)/.docs
 	$(BIN)/python docs/build.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -42,6 +42,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) demo site .pytest_cache .ruff_cache

@@ -1,7 +1,8 @@
-"""The errors that README names, measured: ``python -m bench.accuracy`` (about three minutes; writes RESULTS.md).
+"""The errors that README names, measured: ``python -m bench accuracy`` (writes RESULTS.md, a section each).
 
 Every figure is the median of five rngs on one split, at shipped defaults; nothing here chooses a setting. The lesson's
-split is accompanied by splits drawn with seeds 43 to 47. Fitting seconds leave out imports.
+split is accompanied by splits drawn with seeds 43 to 47. "everything" is what ``--fitter auto`` would use: histories,
+side tables, the rating's day where there are times. Fitting seconds leave out imports and compilation.
 """
 
 from __future__ import annotations
@@ -11,50 +12,126 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import torch
 
 from dotbias import baselines, datasets, split
 from dotbias.learner import fit_dot, fit_dot_bias, fit_net
+from dotbias.ratings import Ratings
+from dotbias.solvers import als, gibbs, sgd
+from dotbias.solvers.choice import usable
 
-START, END = "<!-- accuracy: written by python -m bench.accuracy -->\n", "<!-- /accuracy -->\n"
-FITTERS: dict[str, Callable] = {
+
+def everything(train: Ratings, *, rng: int, **settings):
+    """Gibbs with all that is at hand, whether or not ``auto`` would afford it."""
+    usual = {
+        "bags": True,
+        "days": train.times is not None,
+        "item_features": usable(train.item_table),
+        "user_features": usable(train.user_table),
+    }
+    return gibbs(train, rng=rng, **{**usual, **settings})
+
+
+SIMPLE: dict[str, Callable] = {
     "mean": baselines.mean,
     "bias": baselines.bias,
     "knn": baselines.knn,
     "dot": fit_dot,
     "dot_bias": fit_dot_bias,
     "net": fit_net,
+    "als": als,
+    "sgd": sgd,
 }
-DRAWS = {"dot", "dot_bias", "net"}  # the others have nothing random
+BAYES: dict[str, Callable] = {
+    "gibbs, ids, 16 factors": gibbs,
+    "gibbs, ids, 32 factors": partial(gibbs, n_factors=32),
+    "gibbs, ids, 64 factors": partial(gibbs, n_factors=64),
+    "gibbs, everything": everything,
+    "gibbs, everything, ordinal": partial(everything, ordinal=True),
+}
+SETTLED = {"mean", "bias", "knn"}  # nothing random in them
+
+
+def lesson() -> str:
+    parts = split.lesson(datasets.load("ml-latest-small-2016"))
+    return table("The lesson's split (ml-latest-small-2016, 80,004 / 20,000)", parts, SIMPLE | BAYES)
+
+
+def seeds() -> str:
+    """The main fitters on splits drawn as the lesson's is, with other seeds."""
+    ratings, names = (
+        datasets.load("ml-latest-small-2016"),
+        ["dot_bias", "sgd", "gibbs, ids, 16 factors", "gibbs, everything"],
+    )
+    lines = ["### Other seeds of the lesson's kind of split (MSE, rng 0)\n"]
+    lines += [f"| fitter | {' | '.join(map(str, range(43, 48)))} |", "|---" * 6 + "|"]
+    for name in names:
+        errors = [run((SIMPLE | BAYES)[name], split.lesson(ratings, seed=seed), 0)[0] for seed in range(43, 48)]
+        lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in errors)} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def ml_100k() -> str:
+    fitters = SIMPLE | {name: BAYES[name] for name in BAYES if "32" not in name and "64" not in name}
+    return table("ML-100K, u1", datasets.split_of("ml-100k", "u1"), fitters)
+
+
+def folds() -> str:
+    """The five predefined folds of ML-100K."""
+    lines = ["### ML-100K, u1 to u5 (RMSE, rng 0)\n", "| fitter | u1 | u2 | u3 | u4 | u5 | mean |", "|---" * 7 + "|"]
+    for name in ("sgd", "gibbs, ids, 16 factors", "gibbs, everything", "gibbs, everything, ordinal"):
+        parts = [datasets.split_of("ml-100k", f"u{k}") for k in range(1, 6)]
+        errors = [run((SIMPLE | BAYES)[name], p, 0)[0] ** 0.5 for p in parts]
+        lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in [*errors, mean(errors)])} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def ml_1m() -> str:
+    parts = split.random(datasets.load("ml-1m"), test=0.1, rng=0)
+    few = {name: SIMPLE[name] for name in ("mean", "bias", "knn", "als", "sgd")}
+    return table("ML-1M, random 90/10 (split rng 0)", parts, few)
+
+
+def ml_1m_slow() -> str:
+    parts = split.random(datasets.load("ml-1m"), test=0.1, rng=0)
+    slow = {"gibbs, everything, 32 factors": partial(everything, n_factors=32)}
+    return table("ML-1M, random 90/10 (split rng 0), the slow ones", parts, {**slow, "dot_bias": fit_dot_bias})
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "lesson-split": lesson,
+    "seeds": seeds,
+    "ml-100k": ml_100k,
+    "folds": folds,
+    "ml-1m": ml_1m,
+    "ml-1m-slow": ml_1m_slow,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
-    parser.add_argument("--quick", action="store_true", help="the lesson's split only")
+    parser.add_argument("--sections", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
     arguments = parser.parse_args()
-    lesson = datasets.load("ml-latest-small-2016")
-    sections = [table("The lesson's split (ml-latest-small-2016, 80,004 / 20,000)", split.lesson(lesson), FITTERS)]
-    sections.append(seeds(lesson))
-    if not arguments.quick:
-        sections.append(table("ML-100K, u1", datasets.split_of("ml-100k", "u1"), FITTERS))
-        big = {name: FITTERS[name] for name in ("mean", "bias", "dot_bias")}
-        ml1m = split.random(datasets.load("ml-1m"), test=0.1, rng=0)
-        sections.append(table("ML-1M, random 90/10 (split rng 0)", ml1m, big, n_rngs=1))
-    text = "\n".join([machine(), *sections])
-    print(text)
-    replace(arguments.write, text)
+    torch.set_num_threads(1)
+    for name in arguments.sections:
+        marks = f"<!-- {name}: written by python -m bench accuracy -->\n", f"<!-- /{name} -->\n"
+        replace(arguments.write, f"{SECTIONS[name]()}\n{machine()}", *marks)
 
 
 def table(title: str, parts: split.Split, fitters: dict[str, Callable], n_rngs: int = 5) -> str:
     """Rows of medians: MSE, its range over rngs, RMSE, seconds of fitting."""
+    warm_up(parts.train)
     lines = [f"### {title}\n", "| fitter | MSE | over rngs | RMSE | fit, s |", "|---|---|---|---|---|"]
     for name, fit in fitters.items():
-        errors, seconds = zip(*(run(fit, parts, rng) for rng in range(n_rngs if name in DRAWS else 1)), strict=True)
+        errors, seconds = zip(*(run(fit, parts, rng) for rng in range(1 if name in SETTLED else n_rngs)), strict=True)
         spread = f"{min(errors):.4f} to {max(errors):.4f}" if len(errors) > 1 else ""
         mse = median(errors)
         lines.append(f"| {name} | {mse:.4f} | {spread} | {mse**0.5:.4f} | {median(seconds):.2f} |")
@@ -62,11 +139,10 @@ def table(title: str, parts: split.Split, fitters: dict[str, Callable], n_rngs: 
     return "\n".join(lines) + "\n"
 
 
-def seeds(lesson) -> str:
-    """dot_bias on splits drawn as the lesson's is, with other seeds."""
-    rows = [(seed, run(fit_dot_bias, split.lesson(lesson, seed=seed), 0)[0]) for seed in range(43, 48)]
-    head = "### dot_bias on the lesson's kind of split, other split seeds (rng 0)\n\n| seed | MSE |\n|---|---|\n"
-    return head + "".join(f"| {seed} | {mse:.4f} |\n" for seed, mse in rows)
+def warm_up(train: Ratings) -> None:
+    """Compile the kernels, or load them from the cache, on a few ratings."""
+    few = train.take(range(300))
+    sgd(few, n_epochs=1), als(few, n_sweeps=1), gibbs(few, n_sweeps=2), gibbs(few, n_sweeps=2, ordinal=True)
 
 
 def run(fit: Callable, parts: split.Split, rng: int) -> tuple[float, float]:
@@ -85,7 +161,7 @@ def machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.\n"
 
 
-def replace(path: Path, text: str, start: str = START, end: str = END) -> None:
+def replace(path: Path, text: str, start: str, end: str) -> None:
     """Put ``text`` between the marks of a file, which may hold other sections."""
     old = path.read_text() if path.exists() else "# Results\n\nWritten by the scripts in bench/.\n"
     if start not in old:
@@ -95,5 +171,4 @@ def replace(path: Path, text: str, start: str = START, end: str = END) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     main()

@@ -8,7 +8,7 @@ from torch import nn
 from dotbias import losses, steps
 from dotbias.errors import DataError, SettingError
 from dotbias.features import encode
-from dotbias.models import INITS, DotProduct, EmbeddingDot, EmbeddingDotBias, EmbeddingNet, Range
+from dotbias.models import DotProduct, EmbeddingDot, EmbeddingDotBias, EmbeddingNet, Range
 from dotbias.module_scorer import ModuleScorer
 
 U, I, K = 7, 5, 3

@@ -15,6 +15,8 @@ _HOMES = {
     "split": ("Split",),
     "datasets": ("planted",),
     "factors": ("Factors", "FoldsIn", "Scorer"),
+    "posterior": ("Posterior",),
+    "solvers": ("als", "gibbs", "sgd"),
     "models": ("DotProduct", "EmbeddingDot", "EmbeddingDotBias", "EmbeddingNet"),
     "learner": ("Learner", "collab_learner", "fit_dot_bias", "fit_net"),
     "evaluation": ("cross_validate", "evaluate"),
@@ -22,7 +24,10 @@ _HOMES = {
     "errors": ("DotbiasError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = {"baselines", "callbacks", "losses", "metrics", "optim", "schedules", "split", "steps", "storage", "workbook"}
+_ROOMS = {
+    *("baselines", "callbacks", "interpret", "losses", "metrics", "optim", "plots", "schedules", "split", "steps"),
+    *("storage", "workbook"),
+}
 
 __all__ = ["__version__", *sorted(_HOME_OF)]
 

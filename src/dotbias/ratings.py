@@ -396,7 +396,7 @@ class Ratings:
         for ids in (self.user_ids, self.item_ids):
             digest.update(f"{ids.values.dtype}\x1e".encode() + "\x1f".join(map(str, ids)).encode())
         for column in (self.users, self.items, self.values, self.times):
-            digest.update(b"\x1e" if column is None else np.ascontiguousarray(column))
+            digest.update(b"\x1e" if column is None else memoryview(np.ascontiguousarray(column)))
         return digest.hexdigest()
 
     def pairs(self) -> np.ndarray:
@@ -544,7 +544,7 @@ def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.So
         user, item = ratings.user_ids[int(ratings.users[second])], ratings.item_ids[int(ratings.items[second])]
         raise DataError(
             f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
-            f"{n_extra:,} such ratings in all.",
+            f"repeated pairs in all: {n_extra:,}.",
             hint="choose what counts: duplicates='last' or duplicates='mean' (--duplicates on the command line).",
         )
     order = np.lexsort((np.arange(len(pairs)), pairs if ratings.times is None else ratings.times, pairs))
@@ -555,5 +555,5 @@ def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.So
         _, inverse = np.unique(pairs, return_inverse=True)
         means = np.bincount(inverse, ratings.values) / np.bincount(inverse)
         kept = dataclasses.replace(kept, values=means[inverse[keep]].astype(np.float32))
-    note = f"{n_extra:,} ratings of pairs already rated: kept the {policy} of each pair."
+    note = f"pairs rated more than once: {n_extra:,} ratings too many; kept the {policy} of each pair."
     return dataclasses.replace(kept, notes=(*ratings.notes, note))

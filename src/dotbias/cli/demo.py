@@ -88,12 +88,12 @@ def _ratings(log: Any) -> tuple[Ratings, str]:
 def _fit(
     train: Ratings, test: Ratings, seed: int, seconds: dict[str, float], log: Any
 ) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
-    """The lesson's model (without torch: the neighbours), and the baselines to compare it with."""
+    """The lesson's model (without torch: the same by the numba solver), and the baselines to compare it with."""
     try:
         best, _ = "dot_bias", find_fitter("dot_bias")
     except MissingExtraError as e:
         log.print(f"{e.what} {e.hint}", style="yellow", markup=False)
-        best = "knn"
+        best = "sgd"
     scorers, logs = {}, {}
     for name in dict.fromkeys((best, "bias", "mean")):
         run, _ = find_fitter(name)

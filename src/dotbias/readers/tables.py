@@ -124,7 +124,7 @@ def align_table(table: Any, ids: Ids, role: str, id: str | None) -> tuple[pl.Dat
 
 
 def _id_column(names: list[str], role: str, id: str | None) -> str:
-    column = id or recognise(names, (*NAMES[role], "id")) or names[0]
+    column = id or recognise([n for n in names if n != "title"], (*NAMES[role], "id")) or names[0]
     if column not in names:
         raise DataError(f"the {role} table has no column {column!r}.", hint=did_you_mean(column, names))
     return column

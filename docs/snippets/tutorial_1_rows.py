@@ -1,0 +1,51 @@
+"""Chapter 1: ratings become rows; the split; baselines."""
+
+# --8<-- [start:read]
+from dotbias import Ratings
+
+ratings = Ratings.from_csv("ratings.csv").with_item_table("movies.csv")
+print(ratings)
+# --8<-- [end:read]
+
+# --8<-- [start:rows]
+row = ratings.item_ids.row(10)  # the item whose id is 10 …
+print(row, ratings.item_ids[row], ratings.item_titles[row])  # … stands in this row
+print(ratings.users[:5], ratings.items[:5], ratings.values[:5])
+# --8<-- [end:rows]
+
+# --8<-- [start:crosstab]
+filled = len(ratings) / (ratings.n_users * ratings.n_items)
+print(f"{ratings.n_users:,} × {ratings.n_items:,} cells, {filled:.1%} of them filled")
+# --8<-- [end:crosstab]
+
+# --8<-- [start:picture]
+from dotbias import plots
+
+plots.crosstab(ratings, n=15, data="ml-latest-small").savefig("crosstab.png", dpi=80)
+# --8<-- [end:picture]
+
+# --8<-- [start:split]
+from dotbias import split
+
+parts = split.lesson(ratings)  # the course's own 20 %: get_cv_idxs, bit for bit
+print(parts)
+print(parts.cold()["test"])
+train, _, test = parts
+# --8<-- [end:split]
+
+# --8<-- [start:cell]
+user = test.users[0]
+print("held out:", test.user_ids[user], test.item_titles[test.items[0]], test.values[0])
+n_train, n_test = train.user_counts[user], test.user_counts[user]
+print(f"of the same user, train has {n_train} ratings, test {n_test}")
+# --8<-- [end:cell]
+
+# --8<-- [start:baselines]
+from dotbias import baselines, evaluate
+
+for fit in (baselines.mean, baselines.bias, baselines.knn):
+    report = evaluate(fit(train), test)
+    low, high = report.interval["rmse"]
+    rmse = f"RMSE {report.rmse:.3f} ({low:.3f} to {high:.3f})"
+    print(f"{fit.__name__:5} {rmse}  MSE {report.mse:.3f}")
+# --8<-- [end:baselines]
