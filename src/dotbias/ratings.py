@@ -396,7 +396,7 @@ class Ratings:
         for ids in (self.user_ids, self.item_ids):
             digest.update(f"{ids.values.dtype}\x1e".encode() + "\x1f".join(map(str, ids)).encode())
         for column in (self.users, self.items, self.values, self.times):
-            digest.update(b"\x1e" if column is None else memoryview(np.ascontiguousarray(column)))
+            digest.update(b"\x1e" if column is None else np.ascontiguousarray(column).data)
         return digest.hexdigest()
 
     def pairs(self) -> np.ndarray:
