@@ -236,3 +236,15 @@ def test_the_pictures_name_data_and_counts():
         if not isinstance(picture, str):
             text = written(picture)
             assert "a world" in text and any(c.isdigit() for c in text), name
+
+
+def test_calibration_is_flat_where_it_should_be():
+    rng = np.random.default_rng(0)
+    page = plots.calibration({"even": rng.random(5_000), "timid": rng.beta(3, 3, 5_000)})
+    heights = [[bar.get_height() for bar in ax.patches] for ax in page.axes]
+    assert max(abs(h - 1) for h in heights[0]) < 0.25
+    assert max(heights[1]) > 1.5
+    assert "5,000 ratings" in page.axes[0].get_title()
+    assert page.axes[0].get_ylabel() == "share of ratings, 1 if right"
+    with pytest.raises(DataError, match="nothing to draw"):
+        plots.calibration({})

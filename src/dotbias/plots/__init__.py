@@ -6,10 +6,11 @@ with their units, how many ratings, users or items it shows, and the data set (`
 
 from .learning import factors_error, histograms, kept_histograms, losses, lr_sweep
 from .reading import bias_ranking, crosstab, item_map
-from .scores import predictions
+from .scores import calibration, predictions
 
 __all__ = [
     "bias_ranking",
+    "calibration",
     "crosstab",
     "factors_error",
     "histograms",

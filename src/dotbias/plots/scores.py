@@ -94,3 +94,24 @@ def _margins(above: Axes, beside: Axes, x: np.ndarray, y: np.ndarray, low: float
             ax.spines[side].set_visible(False)
     above.set_ylabel("ratings")
     beside.set_xlabel("ratings")
+
+
+def calibration(transforms: dict[str, np.ndarray], *, n_bins: int = 20) -> Figure:
+    """Histograms of probability integral transforms: flat where the stated probabilities are right.
+
+    Args:
+        transforms: data set -> transforms of its held-out ratings (N,), in [0, 1].
+        n_bins: bars across.
+    """
+    if not transforms:
+        raise DataError("there is nothing to draw.", hint="give a dict of names and transforms.")
+    with paper():
+        page = figure(3.6 * len(transforms), 3.4, "Are the probabilities right?")
+        axes = page.subplots(1, len(transforms), sharey=True, squeeze=False)[0]
+        for ax, (name, u) in zip(axes, transforms.items(), strict=True):
+            counts = np.histogram(u, n_bins, (0, 1))[0]
+            ax.bar((np.arange(n_bins) + 0.5) / n_bins, counts * n_bins / len(u), 1 / n_bins, color=BLUE, alpha=0.55)
+            ax.axhline(1, color=ORANGE, lw=1.2)
+            ax.set(xlim=(0, 1), xlabel="probability of a rating so low or lower", title=f"{name} ({len(u):,} ratings)")
+        axes[0].set_ylabel("share of ratings, 1 if right")
+    return page
