@@ -200,7 +200,7 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 def test_plot_draws_what_fit_kept(run, tmp_path):
-    settings = ["--set", "n_factors=4", "--set", "n_epochs=2"]
+    settings = ["--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2"]
     code, _, err = run("fit", "train.csv", "--test", "test.csv", *settings, "-o", "model")
     assert code == 0, err
     door = Recommender.load("model")
