@@ -31,6 +31,7 @@ from .rng import Rng, key, numpy_rng
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 Rate = float | schedules.Schedule
+MOST_BATCHES = 500  # of an epoch, where a fitter chooses the batch size
 _STRIDE = 0x9E3779B97F4A7C15  # odd: epoch k's seed is key + k·stride mod 2⁶³, so epochs differ and none repeats
 
 
@@ -335,7 +336,7 @@ def fit_dot_bias(
     reg_once: float = 0.3,
     reg_bias: float = 0.15,
     padding: float = 0.25,
-    bs: int = 512,
+    bs: int | None = None,
     rng: Rng = None,
     progress: bool | None = None,
     **fit: Any,
@@ -359,7 +360,7 @@ def fit_dot_bias(
         reg_once: ridge on a row's factors, once.
         reg_bias: ridge on a row's bias, once.
         padding: of the sigmoid's range, in rating units.
-        bs: ratings per batch.
+        bs: ratings per batch; None: 512, or more where an epoch would have over MOST_BATCHES.
         rng: draws, shuffles.
         progress: a bar; by default where stderr is a terminal.
         **fit: more of :meth:`Learner.fit`'s arguments.
@@ -367,6 +368,8 @@ def fit_dot_bias(
     Returns:
         Factors with a sigmoid link, whose ``reg`` is the ridge that the fit amounted to (``factors.implied_ridge``).
     """
+
+    bs = bs or batch_size(len(train))
 
     def groups(model: Any) -> list[dict[str, Any]]:
         return ridge_groups(model, train, bs=bs, reg=reg, reg_once=reg_once, reg_bias=reg_bias)
@@ -385,14 +388,14 @@ def fit_dot(
     lr: float = 0.02,
     reg: float = 0.005,
     reg_once: float = 0.3,
-    bs: int = 512,
+    bs: int | None = None,
     rng: Rng = None,
     progress: bool | None = None,
     **fit: Any,
 ) -> Factors:
     """Fit the dot product around the mean rating, without biases or range. Arguments as ``fit_dot_bias``."""
     g = numpy_rng(rng)
-    mean = float(train.explicit().mean(dtype=np.float64))
+    bs, mean = bs or batch_size(len(train)), float(train.explicit().mean(dtype=np.float64))
     model = EmbeddingDot(
         train.n_users, train.n_items, n_factors=n_factors, mean=mean, init="library", sparse=True, rng=g
     )
@@ -403,6 +406,11 @@ def fit_dot(
     learner = Learner(model, train, valid, bs=bs, groups=groups, rng=g)
     learner.fit(n_epochs, schedules.one_cycle(lr), progress=progress, **fit)
     return _factors_of(learner)
+
+
+def batch_size(n_ratings: int) -> int:
+    """512, or what makes MOST_BATCHES an epoch: with more, smaller steps Adam is slower and errs more (ML-1M)."""
+    return max(512, math.ceil(n_ratings / MOST_BATCHES))
 
 
 def ridge_groups(
@@ -451,7 +459,7 @@ def fit_net(
     lr: float = 5e-3,
     wd: float = 1.0,
     padding: float = 0.5,
-    bs: int = 512,
+    bs: int | None = None,
     rng: Rng = None,
     progress: bool | None = None,
     **fit: Any,
@@ -473,7 +481,7 @@ def fit_net(
         lr: peak of a one-cycle schedule.
         wd: decoupled weight decay.
         padding: of the sigmoid's range, in rating units.
-        bs: ratings per batch.
+        bs: ratings per batch; None: as in ``fit_dot_bias``.
         rng: draws, shuffles, drops out.
         progress: a bar; by default where stderr is a terminal.
         **fit: more of :meth:`Learner.fit`'s arguments.
@@ -495,7 +503,7 @@ def fit_net(
         sparse=True,
         rng=g,
     )
-    learner = Learner(model, train, valid, rule=steps.adamw, bs=bs, rng=g)
+    learner = Learner(model, train, valid, rule=steps.adamw, bs=bs or batch_size(len(train)), rng=g)
     learner.fit(n_epochs, schedules.one_cycle(lr), wd=wd, progress=progress, **fit)
     scorer = learner.scorer()
     assert isinstance(scorer, ModuleScorer)
