@@ -369,7 +369,7 @@ def fit_dot_bias(
         Factors with a sigmoid link, whose ``reg`` is the ridge that the fit amounted to (``factors.implied_ridge``).
     """
 
-    bs = bs or batch_size(len(train))
+    bs = batch_size(len(train)) if bs is None else bs
 
     def groups(model: Any) -> list[dict[str, Any]]:
         return ridge_groups(model, train, bs=bs, reg=reg, reg_once=reg_once, reg_bias=reg_bias)
@@ -395,7 +395,8 @@ def fit_dot(
 ) -> Factors:
     """Fit the dot product around the mean rating, without biases or range. Arguments as ``fit_dot_bias``."""
     g = numpy_rng(rng)
-    bs, mean = bs or batch_size(len(train)), float(train.explicit().mean(dtype=np.float64))
+    bs = batch_size(len(train)) if bs is None else bs
+    mean = float(train.explicit().mean(dtype=np.float64))
     model = EmbeddingDot(
         train.n_users, train.n_items, n_factors=n_factors, mean=mean, init="library", sparse=True, rng=g
     )
@@ -503,7 +504,7 @@ def fit_net(
         sparse=True,
         rng=g,
     )
-    learner = Learner(model, train, valid, rule=steps.adamw, bs=bs or batch_size(len(train)), rng=g)
+    learner = Learner(model, train, valid, rule=steps.adamw, bs=batch_size(len(train)) if bs is None else bs, rng=g)
     learner.fit(n_epochs, schedules.one_cycle(lr), wd=wd, progress=progress, **fit)
     scorer = learner.scorer()
     assert isinstance(scorer, ModuleScorer)
