@@ -64,13 +64,11 @@ def main() -> None:
     arguments = parser.parse_args()
     lines = ["| what | theirs, s | ours, s | ratio | asked |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
-        for line in [
-            *sweeps(Path(folder), arguments.runs),
-            *passes(Path(folder), arguments.runs),
-            surprise(Path(folder)),
-        ]:
-            lines.append(line)
-            print(line, flush=True)
+        place = Path(folder)
+        for rows in (sweeps(place, arguments.runs), passes(place, arguments.runs), surprise(place)):
+            for line in rows:
+                lines.append(line)
+                print(line, flush=True)
     title = f"### Speed beside the peers (medians of {arguments.runs}, in turn)\n\n"
     replace(arguments.write, title + "\n".join(lines) + "\n\n" + machine(), START, END)
 
