@@ -1,4 +1,4 @@
-"""Saving over an older model, killed at 200 random moments; and how fast a saved model serves.
+"""Saving over an older model, killed at 200 random moments; and what a saved model needs to serve.
 
 A helper process imports everything once and forks a saver per kill (a fresh interpreter for each would take minutes).
 The saver replaces the model again and again, the newer by the older and back, so that any moment is in the midst of a
@@ -26,7 +26,7 @@ TRAIN, TEST = battery.parts()
 OLD, NEW = mean(TRAIN), bias(TRAIN)
 N_KILLS = 200
 MOTHER = """
-import os, sys
+import os, sys, time
 sys.path.insert(0, sys.argv[2])
 import battery
 from dotbias import storage
@@ -37,10 +37,15 @@ for line in sys.stdin:  # one saver per line; nothing has used polars' threads y
     if not child:
         train, _ = battery.parts()
         old, new = mean(train), bias(train)
-        print(os.getpid(), flush=True)
-        while True:
+        def save_both():
             storage.save(sys.argv[1], new, train, settings={"which": "new"})
             storage.save(sys.argv[1], old, train, settings={"which": "old"})
+        save_both()  # the first pays for imports and threads
+        start = time.perf_counter()
+        save_both()
+        print(os.getpid(), time.perf_counter() - start, flush=True)
+        while True:
+            save_both()
     os.waitpid(child, 0)
     print("dead", flush=True)
 """
@@ -54,21 +59,17 @@ def scores(scorer):
 @pytest.mark.skipif(os.name != "posix", reason="fork and kill -9 are POSIX")
 def test_killed_at_200_random_moments_of_saving_over_an_older_model(tmp_path):
     folder, rng = tmp_path / "model", np.random.default_rng(0)
-    start = time.perf_counter()
-    for _ in range(3):
-        storage.save(folder, NEW, TRAIN)
-    one_saving = (time.perf_counter() - start) / 3
     storage.save(folder, OLD, TRAIN, settings={"which": "old"})
     expected = {"old": scores(OLD), "new": scores(NEW)}
     outcomes, left = [], 0
     command = [sys.executable, "-c", MOTHER, str(folder), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as mother:
         assert mother.stdin is not None and mother.stdout is not None
-        for delay in rng.uniform(0, 3 * one_saving, N_KILLS):
+        for share in rng.uniform(0, 2, N_KILLS):
             mother.stdin.write("go\n")
-            child = int(mother.stdout.readline())
-            time.sleep(delay)
-            os.kill(child, signal.SIGKILL)
+            child, both_savings = mother.stdout.readline().split()  # timed by the child itself: machines differ
+            time.sleep(share * float(both_savings))
+            os.kill(int(child), signal.SIGKILL)
             assert mother.stdout.readline() == "dead\n"
             left += bool(list(folder.rglob("*.tmp"))) or len(list((folder / "blobs").glob("*.*"))) > 6
             stored = storage.load(folder)
@@ -83,34 +84,22 @@ def test_killed_at_200_random_moments_of_saving_over_an_older_model(tmp_path):
 
 
 SERVE = """
-import sys, time, json
+import json, sys
 from dotbias import Recommender
-Recommender.load
-start = time.perf_counter()
 door = Recommender.load(sys.argv[1])
 answer = door.recommend(door.train.user_ids[9], 10)
-seconds = time.perf_counter() - start
-loaded = {name: name in sys.modules for name in ("torch", "numba")}
-print(json.dumps({"seconds": seconds, "n": len(answer), **loaded}))
+print(json.dumps({"n": len(answer), "loaded": [name for name in ("torch", "numba") if name in sys.modules]}))
 """
 
 
-def serve(folder):
-    """The best of three fresh processes: the machine may be busy, the code is not faster than its best."""
-    runs = []
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", SERVE, str(folder)], capture_output=True, text=True, check=True)
-        runs.append(json.loads(done.stdout))
-    return min(runs, key=lambda r: r["seconds"])
-
-
 @pytest.mark.data
-def test_a_bilinear_model_of_ml_1m_loads_and_recommends_without_torch_in_0_3_seconds(data, monkeypatch, tmp_path):
+def test_a_bilinear_model_of_ml_1m_loads_and_recommends_without_torch_or_numba(data, monkeypatch, tmp_path):
+    """How fast (0.3 s is asked) `python -m bench speed` measures: a test would time the machine."""
     monkeypatch.setenv("DOTBIAS_DATA", str(data))
     train = datasets.load("ml-1m", progress=None)
     rng = np.random.default_rng(0)
     p, q = rng.normal(0, 0.1, (train.n_users, 50)), rng.normal(0, 0.1, (train.n_items, 50))
     factors = Factors(0.0, p[:, 0], q[:, 0], p, q, "sigmoid", (0.5, 5.5))
-    best = serve(Recommender(factors, train).save(tmp_path / "model"))
-    assert best["n"] == 10 and not best["torch"] and not best["numba"]
-    assert best["seconds"] < 0.3, best
+    folder = Recommender(factors, train).save(tmp_path / "model")
+    done = subprocess.run([sys.executable, "-c", SERVE, str(folder)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"n": 10, "loaded": []}
