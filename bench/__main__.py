@@ -1,4 +1,4 @@
-"""``python -m bench NAME``: accuracy, defaults, kernels, lesson, peers, readme, scale, speed."""
+"""``python -m bench NAME``: a module of this folder, ``NAME`` one of those that ``python -m bench`` lists."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""How fast the SGD and ALS kernels are, against the floor that the machine sets.
-
-    python -m bench.kernels                      a table
-    python -m bench.kernels --json
-    python -m bench.kernels --markdown PATH
+"""How fast the SGD and ALS kernels are, against the floor that the machine sets: ``python -m bench kernels``.
 
 One rating of SGD with K factors costs, a fused multiply-add counting as two operations and biases as nothing,
 
@@ -20,18 +16,14 @@ is the largest of flop / F, bytes / C and 12 / M, where F, C and M are measured 
     M   bytes/s of the same over 3 × 64 MB
 
 Planted ratings: 70,000 users × 10,000 items, 3 M ratings; the fastest of several passes, since others may be at work
-on the machine. ``--compile`` says how long the first run on a fresh machine compiles: all kernels, empty cache.
+on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import platform
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -45,6 +37,10 @@ from dotbias.solvers._vec import add, fma, load, splat, store, total
 from dotbias.solvers.als import first_rows, side
 from dotbias.solvers.sgd import Decay, Descent, Shape
 
+from .accuracy import machine as about
+from .accuracy import replace
+
+START, END = "<!-- kernels: written by python -m bench kernels -->\n", "<!-- /kernels -->\n"
 FACTORS, THREADS = (16, 64, 128), (1, 2)
 USERS, ITEMS, RATINGS = 70_000, 10_000, 3_000_000
 
@@ -144,48 +140,21 @@ def als_half(ratings, K: int):
     return call, (K + 2) ** 2, 4 * (K + 2), 8
 
 
-def compile_seconds() -> float:
-    """CPU seconds of the first fit of both solvers with an empty cache, less those of the second."""
-    code = (
-        "import time; from dotbias.datasets import planted; from dotbias.solvers.als import als; "
-        "from dotbias.solvers.sgd import sgd; w = planted().ratings\n"
-        "for _ in range(2): t = time.process_time(); sgd(w, n_epochs=1); als(w, n_sweeps=1, n_factors=4); "
-        "print(time.process_time() - t)"
-    )
-    with tempfile.TemporaryDirectory() as cache:
-        env = {**os.environ, "NUMBA_CACHE_DIR": cache, "NUMBA_NUM_THREADS": "1"}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    first, second = map(float, done.stdout.split())
-    return first - second
-
-
 # Telling ---------------------------------------------------------------------------------------------------------
-
-
-def table(rows: list[dict], about: str) -> str:
-    """Markdown."""
-    head = ["kernel", "factors", "threads", "M ratings/s", "ns per rating and thread", "floor", "times the floor"]
-    lines = [about, "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += [
-        "| " + " | ".join(f"{r[h]:.1f}" if isinstance(r[h], float) else f"{r[h]}" for h in head) + " |" for r in rows
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--compile", action="store_true", help="time the compilation, and nothing else")
+    parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     arguments = parser.parse_args()
-    if arguments.compile:
-        print(f"{compile_seconds():.1f} s of CPU to compile all kernels of sgd and als")
-        return
     rows = measure()
-    about = f"{cpu()}, {os.cpu_count()} CPUs, numba {numba.__version__}, numpy {np.__version__}"
-    if arguments.markdown:
-        arguments.markdown.write_text(table(rows, about))
-    print(json.dumps({"machine": about, "rows": rows}, indent=1) if arguments.json else table(rows, about))
+    head = list(rows[0])
+    lines = ["### The kernels against the floor\n", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += [
+        "| " + " | ".join(f"{x:.1f}" if isinstance(x, float) else str(x) for x in row.values()) + " |" for row in rows
+    ]
+    replace(arguments.write, "\n".join(lines) + f"\n\n{cpu()}. {about()}", START, END)
+    print("\n".join(lines))
 
 
 def cpu() -> str:

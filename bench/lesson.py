@@ -1,6 +1,6 @@
 """The course's fits at the course's own settings: where dotbias.lesson5 ends, beside where the course ended.
 
-    python -m bench lesson [--rngs 5] [--markdown RESULTS.md]
+    python -m bench lesson [--rngs 5]
 
 Validation MSE on the lesson's split at the end of each notebook cell, median over seeds of torch's global generator.
 """
@@ -156,14 +156,13 @@ def table(lesson: Lesson, n: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rngs", type=int, default=5, help="seeds per fit")
-    parser.add_argument("--markdown", type=Path, help="put the table into this file, in its place")
+    parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     lines = table(Lesson(Path(os.environ["DOTBIAS_DATA"]) / "ml-latest-small-2016"), args.rngs)
-    if args.markdown:
-        title = f"### The 2018 course's own cells, at its settings (validation MSE, median of {args.rngs} seeds)\n"
-        replace(args.markdown, "\n".join([title, *lines, "\n" + machine()]), START, END)
+    title = f"### The 2018 course's own cells, at its settings (validation MSE, median of {args.rngs} seeds)\n"
+    replace(args.write, "\n".join([title, *lines, "\n" + machine()]), START, END)
 
 
 if __name__ == "__main__":

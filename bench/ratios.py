@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from dotbias import Ratings, datasets, features, split
-from dotbias.solvers.choice import usable
+from dotbias import datasets, split
 
 from .accuracy import machine, replace
 from .peers import Row, export
@@ -75,58 +76,46 @@ def main() -> None:
 
 def sweeps(folder: Path, runs: int):
     """Gibbs against myFM, everything, 16 factors: theirs on its one thread, ours on one and on two."""
-    for data, train in trains():
-        path = folder / f"{data}-blocks.npz"
-        blocks(train, path)
-        theirs = [python_of("main"), str(HERE / "myfm_all.py"), str(path), '{"n_factors": 16, "n_sweeps": 12}']
+    for data, parts in splits():
+        path = folder / f"{data}-split.npz"
+        export(parts, path)
         for threads, asked in ((1, 3), (2, 5)):
-            ours = [sys.executable, "-c", OURS, "gibbs", data, "16"]
-            yield compare(f"gibbs sweep, {data}, our threads: {threads}", theirs, ours, 1, threads, asked, runs)
+            theirs = partial(sweep_of_myfm, path)
+            ours = partial(seconds, [sys.executable, "-c", OURS, "gibbs", data, "16"], threads)
+            yield compare(f"gibbs sweep, {data}, our threads: {threads}", theirs, ours, asked, runs)
+
+
+def sweep_of_myfm(path: Path) -> float:
+    """Its median seconds per sweep, of twelve."""
+    done = run_peer(Row("myFM, everything", "main", "myfm_all", {"n_sweeps": 12}), path, 0, 1)
+    if done is None:
+        raise SystemExit("myFM failed")
+    return done["sweep_s"]
 
 
 def passes(folder: Path, runs: int):
     """SGD against LIBMF, 64 factors, the same threads."""
-    for data, train in trains():
-        path = folder / f"{data}-columns.npz"
+    for data, parts in splits():
+        train, path = parts.train, folder / f"{data}-columns.npz"
         np.savez(path, users=train.users, items=train.items, values=train.values)
         for threads in (1, 2):
-            theirs = [python_of("main"), str(HERE / "libmf_pass.py"), str(path)]
-            theirs.append(json.dumps({"n_factors": 64, "threads": threads}))
-            ours = [sys.executable, "-c", OURS, "sgd", data, "64"]
-            yield compare(
-                f"sgd pass against LIBMF, {data}, threads: {threads}", theirs, ours, threads, threads, 1, runs
-            )
+            settings = json.dumps({"n_factors": 64, "threads": threads})
+            theirs = partial(seconds, [python_of("main"), str(HERE / "libmf_pass.py"), str(path), settings], threads)
+            ours = partial(seconds, [sys.executable, "-c", OURS, "sgd", data, "64"], threads)
+            yield compare(f"sgd pass against LIBMF, {data}, threads: {threads}", theirs, ours, 1, runs)
 
 
-def trains():
-    """The two train parts that are timed."""
-    yield "ml-latest-small-2016", split.lesson(datasets.load("ml-latest-small-2016")).train
-    yield "ml-1m", split.random(datasets.load("ml-1m"), test=0.1, rng=0).train
+def splits():
+    """The two splits that are timed."""
+    yield "ml-latest-small-2016", split.lesson(datasets.load("ml-latest-small-2016"))
+    yield "ml-1m", split.random(datasets.load("ml-1m"), test=0.1, rng=0)
 
 
-def blocks(train: Ratings, path: Path) -> None:
-    """What our sampler is given, as CSR arrays for theirs."""
-    arrays = {"users": train.users, "items": train.items, "values": train.values}
-    arrays |= {"n_users": train.n_users, "n_items": train.n_items, "n_days": 0}
-    if train.times is not None:
-        arrays["days"], distinct = features.days(train.times)
-        arrays["n_days"] = len(distinct)
-    for side, table in (("user", train.user_table), ("item", train.item_table)):
-        parts = {f"{side}_bag": features.bags(train, of=f"{side}s")}
-        parts |= {f"{side}_{c}": features.encode(table, [c]) for c in usable(table)}
-        for name, part in parts.items():
-            arrays |= {f"{name}_{field}": getattr(part, field) for field in ("starts", "index", "weight")}
-        arrays[f"{side}_names"] = np.array(list(parts))
-        arrays[f"{side}_widths"] = np.array([part.n_features for part in parts.values()])
-    np.savez(path, **arrays)
-
-
-def compare(what: str, theirs: list, ours: list, their_threads: int, our_threads: int, asked: float, runs: int) -> str:
-    """A line: both commands in turn, medians and their ratio."""
-    pairs = [(seconds(theirs, their_threads), seconds(ours, our_threads)) for _ in range(runs)]
+def compare(what: str, theirs: Callable[[], float], ours: Callable[[], float], asked: float, runs: int) -> str:
+    """A line: both in turn, medians of their seconds and of the ratios."""
+    pairs = [(theirs(), ours()) for _ in range(runs)]
     a, b = (median(column) for column in zip(*pairs, strict=True))
-    ratio = median(x / y for x, y in pairs)
-    return f"| {what} | {a:.4f} | {b:.4f} | {ratio:.1f} | {asked} |"
+    return f"| {what} | {a:.4f} | {b:.4f} | {median(x / y for x, y in pairs):.1f} | {asked} |"
 
 
 def seconds(command: list, threads: int) -> float:

@@ -1,7 +1,7 @@
 """SGD on a planted world of Netflix's shape: does it reach what can be known, in the memory and time it should?
 
-    python -m bench.scale                     100 M ratings of 480,189 users and 17,770 items, beside 10 M of the same
-    python -m bench.scale --ratings 10000000  one size only
+    python -m bench scale                     100 M ratings of 480,189 users and 17,770 items, beside 10 M of the same
+    python -m bench scale --ratings 10000000  one size only
 
 16 true factors, signal sd 0.6, noise sd 0.7, ratings neither rounded nor clipped. Everything runs in processes of its
 own: one makes a world and saves its columns; one fits it in memory; one fits it with the columns memory-mapped and
@@ -38,6 +38,9 @@ from dotbias.solvers._passes import Pass, rmse
 from dotbias.solvers.als import side
 from dotbias.solvers.sgd import sgd
 
+from .accuracy import machine, replace
+
+START, END = "<!-- scale: written by python -m bench scale -->\n", "<!-- /scale -->\n"
 USERS, ITEMS, FACTORS, SIGNAL, NOISE, BIAS_SHARE = 480_189, 17_770, 16, 0.6, 0.7, 0.5
 HELD = 0.01  # of the ratings, held out
 BIAS_VARIANCE = SIGNAL**2 * BIAS_SHARE / 2
@@ -166,7 +169,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--folder", type=Path, help="for the worlds, 1.2 GB; by default a temporary one")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--step", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.step:
@@ -178,10 +181,9 @@ def main() -> None:
         found = {n: measure(root, n, a.epochs, a.lr) for n in sizes}
     finally:
         shutil.rmtree(root)
-    if a.json:
-        print(json.dumps(found, indent=1))
-    else:
-        report(found)
+    text = report(found)
+    print(text)
+    replace(a.write, f"{text}\n{machine()}", START, END)
 
 
 def step(name: str, folder: Path, n: int, epochs: int, lr: float) -> dict:
@@ -207,7 +209,7 @@ def measure(root: Path, n: int, epochs: int, lr: float) -> dict[str, dict]:
     return found
 
 
-def report(found: dict[int, dict[str, dict]]) -> None:
+def report(found: dict[int, dict[str, dict]]) -> str:
     """Targets beside what was found."""
     n = max(found)
     here, fitted = found[n], found[n]["memory"]
@@ -218,17 +220,20 @@ def report(found: dict[int, dict[str, dict]]) -> None:
     ]
     if len(found) > 1:
         small, times = found[min(found)]["memory"], n / min(found)
-        rows.append(
-            ("seconds a pass, over 10 times the 10 M world's", fitted["pass"] / small["pass"] / times, "≤ 1.15")
-        )
-        share = fitted["pass, CPU"] / small["pass, CPU"] / times
+        ratio, share = (fitted[k] / small[k] / times for k in ("pass", "pass, CPU"))
+        rows.append((f"seconds a pass, over {times:g} times those of {min(found):,} ratings", ratio, "≤ 1.15"))
         rows.append(("the same in CPU seconds, where others are at work", share, "≤ 1.15"))
     if "disk" in here:
-        rows.append(("the same with columns on disk, held to a quarter", here["disk"]["memory"], "≤ 0.25"))
-        rows.append(("the same bits on disk", float(here["disk"]["sha256"] == fitted["sha256"]), "1"))
-    print(f"{n:,} ratings, {fitted['pass']:.2f} s a pass, {fitted['seconds']:.0f} s in all")
-    for name, value, target in rows:
-        print(f"{name:<58} {value:8.3f}   {target}")
+        rows.append(("peak anonymous memory with columns on disk, held to a quarter", here["disk"]["memory"], "≤ 0.25"))
+        rows.append(("the same bits on disk (1: yes)", float(here["disk"]["sha256"] == fitted["sha256"]), "1"))
+    lines = [
+        f"### SGD on a planted world of Netflix's shape: {USERS:,} users, {ITEMS:,} items, {n:,} ratings\n",
+        f"{fitted['pass']:.2f} s a pass, {fitted['seconds']:.0f} s in all; RMSE {fitted['rmse']:.4f}.\n",
+        "| what | found | asked |",
+        "|---|---|---|",
+        *(f"| {name} | {value:.3f} | {target} |" for name, value, target in rows),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -14,18 +14,20 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dotbias import datasets, split
+from dotbias import datasets, features, split
+from dotbias.solvers.choice import usable
 
 from ..accuracy import machine, replace
 from .envs import ENVIRONMENTS, python_of
 
-START, END = "<!-- peers: written by python -m bench peers -->\n", "<!-- /peers -->\n"
+HEAD = "| | runs | MSE | RMSE | fit, s | compile, s | memory, MB |\n" + "|---" * 7 + "|"
 HERE = Path(__file__).parent
 
 
@@ -45,7 +47,8 @@ ROWS = [
     Row("dotbias knn", "ours", "dotbias_fit", {"fitter": "knn"}),
     Row("dotbias sgd", "ours", "dotbias_fit", {"fitter": "sgd"}),
     Row("dotbias als", "ours", "dotbias_fit", {"fitter": "als"}),
-    Row("dotbias gibbs, ids", "ours", "dotbias_fit", {"fitter": "gibbs"}),
+    Row("dotbias gibbs, ids", "ours", "dotbias_fit", {"fitter": "gibbs, ids, 16 factors"}),
+    Row("dotbias gibbs, everything", "ours", "dotbias_fit", {"fitter": "gibbs, everything"}),
     Row("Surprise SVD", "main", "surprise_svd", {}),
     Row("Surprise SVD, tuned", "main", "surprise_svd", TUNED),
     Row("Surprise SVD++", "main", "surprise_svdpp", {}),
@@ -53,28 +56,36 @@ ROWS = [
     Row("LensKit BiasedMF (ALS)", "main", "lenskit_als", {}),
     Row("Cornac MF", "main", "cornac_mf", {}),
     Row("myFM, ids", "main", "myfm_ids", {}),
+    Row("myFM, everything", "main", "myfm_all", {}),
     Row("LIBMF", "main", "libmf_mf", {}),
     Row("fastai collab_learner", "fastai", "fastai_collab", {}),
 ]
-SLOW = {"Surprise SVD++", "fastai collab_learner"}  # one rng; minutes to hours at a million ratings: not run there
+SLOW = {"Surprise SVD++", "fastai collab_learner"}  # one rng; at a million ratings minutes to hours: not run
+SLOW_AT_A_MILLION = {"dotbias gibbs, everything", "myFM, ids", "myFM, everything"}  # one rng there, as Surprise's
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--install", action="store_true", help="make the peers' environments first (minutes)")
     parser.add_argument("--data", nargs="*", default=["lesson", "ml-100k-u1", "ml-1m"])
-    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--only", default="", help="rows whose name contains this; nothing is written then")
     parser.add_argument("--rngs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     arguments = parser.parse_args()
     if arguments.install:
         for environment in ENVIRONMENTS:
             python_of(environment, install=True)
-    text = [f"### Ours beside the peers ({arguments.threads} threads, median of {arguments.rngs} rngs)\n", machine()]
-    text += [measure(data, arguments) for data in arguments.data]
-    if not arguments.only:
-        replace(arguments.write, "\n".join(text), START, END)
+    for data in arguments.data:
+        title = f"### Ours beside the peers: {data} ({arguments.threads} threads, medians over rngs)\n"
+        print(f"{title}\n{HEAD}", flush=True)
+        found = dict(measure(data, arguments))
+        lines = [title, HEAD, *(show(name, runs) for name, runs in found.items())]
+        if not arguments.only:
+            marks = f"<!-- peers-{data}: written by python -m bench peers -->\n", f"<!-- /peers-{data} -->\n"
+            replace(arguments.write, "\n".join(lines) + f"\n\n{machine()}", *marks)
+            picture(data, found, arguments.pictures / f"peers-{data}.png")
 
 
 def parts_of(data: str) -> split.Split:
@@ -86,10 +97,8 @@ def parts_of(data: str) -> split.Split:
     return split.random(datasets.load(data), test=0.1, rng=0)
 
 
-def measure(data: str, arguments: argparse.Namespace) -> str:
-    """The table of one data set."""
-    lines = [f"**{data}**\n", "| | MSE | RMSE | fit, s | compile, s | memory, MB |", "|---|---|---|---|---|---|"]
-    print("\n".join(lines), flush=True)
+def measure(data: str, arguments: argparse.Namespace) -> Iterator[tuple[str, list[dict[str, float]]]]:
+    """(a row's name, what its runs found) on one data set."""
     big = data == "ml-1m"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "split.npz"
@@ -97,22 +106,40 @@ def measure(data: str, arguments: argparse.Namespace) -> str:
         for row in ROWS:
             if arguments.only not in row.name or (big and row.name in SLOW):
                 continue
-            n = 1 if row.name in SLOW or (big and "Surprise" in row.name) else arguments.rngs
-            runs = [run(row, path, rng, arguments.threads) for rng in range(n)]
-            lines.append(show(row, [r for r in runs if r is not None]))
-            print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
+            slow = row.name in SLOW or (big and ("Surprise" in row.name or row.name in SLOW_AT_A_MILLION))
+            if row.env == "ours":
+                row = row._replace(settings={**row.settings, "data": data})
+            runs = [run(row, path, rng, arguments.threads) for rng in range(1 if slow else arguments.rngs)]
+            runs = [r for r in runs if r is not None]
+            print(show(row.name, runs), flush=True)
+            yield row.name, runs
 
 
 def export(parts: split.Split, path: Path) -> None:
-    """The split as plain arrays, for adapters that know nothing of dotbias."""
-    arrays = {
-        f"{name}_{column}": getattr(part, column)
-        for name, part in parts.parts().items()
-        for column in ("users", "items", "values")
-    }
-    low, high = parts.train.scale()
-    np.savez(path, **arrays, n_users=parts.train.n_users, n_items=parts.train.n_items, low=low, high=high)
+    """The split as plain arrays, with the features that Gibbs is given as CSR, for adapters that know no dotbias."""
+    train = parts.train
+    low, high = train.scale()
+    arrays = {"n_users": train.n_users, "n_items": train.n_items, "low": low, "high": high, "n_days": 0}
+    if train.times is not None:
+        days, distinct = features.days(train.times)
+        arrays |= {"n_days": len(distinct), "train_days": days}
+        arrays["test_days"] = rows_of(parts.test.times // features.SECONDS_PER_DAY, distinct)
+    for name, part in parts.parts().items():
+        arrays |= {f"{name}_{column}": getattr(part, column) for column in ("users", "items", "values")}
+    for side, table in (("user", train.user_table), ("item", train.item_table)):
+        blocks = {f"{side}_bag": features.bags(train, of=f"{side}s")}
+        blocks |= {f"{side}_{c}": features.encode(table, [c]) for c in usable(table)}
+        for name, block in blocks.items():
+            arrays |= {f"{name}_{field}": getattr(block, field) for field in ("starts", "index", "weight")}
+        arrays[f"{side}_names"] = np.array(list(blocks))
+        arrays[f"{side}_widths"] = np.array([block.n_features for block in blocks.values()])
+    np.savez(path, **arrays)
+
+
+def rows_of(values: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """The position of each value (N,) among the sorted distinct ones, -1 where it is not there."""
+    at = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
+    return np.where(distinct[at] == values, at, -1)
 
 
 def run(row: Row, path: Path, rng: int, threads: int) -> dict[str, float] | None:
@@ -128,9 +155,29 @@ def run(row: Row, path: Path, rng: int, threads: int) -> dict[str, float] | None
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def show(row: Row, runs: list[dict[str, float]]) -> str:
+def show(name: str, runs: list[dict[str, float]]) -> str:
     """A line of the table: medians."""
     if not runs:
-        return f"| {row.name} | failed | | | | |"
+        return f"| {name} | 0 | failed | | | | |"
     mse, fit, compiled, memory = (median(r[k] for r in runs) for k in ("mse", "fit_s", "compile_s", "memory_mb"))
-    return f"| {row.name} | {mse:.4f} | {mse**0.5:.4f} | {fit:.2f} | {compiled:.1f} | {memory:.0f} |"
+    return f"| {name} | {len(runs)} | {mse:.4f} | {mse**0.5:.4f} | {fit:.2f} | {compiled:.1f} | {memory:.0f} |"
+
+
+def picture(data: str, found: dict[str, list[dict[str, float]]], path: Path) -> None:
+    """Error against seconds of fitting, a point per row: lower and further left is better."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    for name, runs in found.items():
+        if runs:
+            x, y = median(r["fit_s"] for r in runs), median(r["mse"] for r in runs) ** 0.5
+            ours = name.startswith("dotbias")
+            colour = "tab:red" if ours else "tab:blue"
+            axes.plot(x, y, "o" if ours else "s", color=colour)
+            axes.annotate(name, (x, y), (5, 3), textcoords="offset points", fontsize=8, color=colour)
+    axes.set(xscale="log", xlabel="seconds of fitting (compilation apart)", ylabel="RMSE on the held-out part")
+    axes.set_title(f"{data}: error against time; lower and further left is better")
+    axes.margins(x=0.2)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=80)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,24 +21,44 @@ def split() -> tuple[SimpleNamespace, dict[str, Any]]:
 
 
 def report(
-    fit: Callable[[], Any], predict: Callable[[Any], np.ndarray], s: SimpleNamespace, *, warm_up: Any = None
+    fit: Callable[[], Any],
+    predict: Callable[[Any], np.ndarray],
+    s: SimpleNamespace,
+    *,
+    warm_up: Callable[[], Any] | None = None,
+    **more: Callable[[], float],
 ) -> None:
     """Time ``fit()``, predict the held-out part with its result, and print one line of JSON.
 
-    ``warm_up``, a call that compiles what fit will use, is timed apart.
+    ``warm_up``, a call that compiles what fit will use, is timed apart; ``more`` are further figures to print. Memory
+    is the peak while fitting, above what the process held just before, whatever its preparations had taken before.
     """
     compile_s = 0.0
     if warm_up is not None:
         start = time.perf_counter()
         warm_up()
         compile_s = time.perf_counter() - start
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = forget_peak()
     start = time.perf_counter()
     model = fit()
     fit_s = time.perf_counter() - start
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    memory = (status("VmHWM") - before) / 1e3
     guess = np.clip(np.asarray(predict(model), np.float64), s.low, s.high)
     if not np.isfinite(guess).all():
         raise SystemExit(f"{(~np.isfinite(guess)).sum()} predictions are not finite")
     mse = float(((guess - s.test_values) ** 2).mean())
-    print(json.dumps({"mse": mse, "fit_s": fit_s, "compile_s": compile_s, "memory_mb": memory}))
+    found = {"mse": mse, "fit_s": fit_s, "compile_s": compile_s, "memory_mb": memory}
+    print(json.dumps(found | {name: measure() for name, measure in more.items()}))
+
+
+def forget_peak() -> int:
+    """Give free memory back and let the peak start again from here (proc(5), clear_refs); what is held, in kB."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
+
+
+def status(field: str) -> int:
+    """A line of this process's status, in kB."""
+    return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0])

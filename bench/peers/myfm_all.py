@@ -1,41 +1,50 @@
-"""myFM with everything, through its relation blocks: seconds per sweep, one thread. Blocks come as CSR arrays."""
+"""myFM with everything, through its relation blocks: histories, side tables, days; one thread, as it has."""
 
-import json
-import sys
 import time
 
 import myfm
 import numpy as np
+from _protocol import report, split
 from scipy import sparse
 
-s, settings = np.load(sys.argv[1]), json.loads(sys.argv[2])
-
-
-def csr(name, n_rows, n_columns):
-    arrays = (s[f"{name}_weight"].astype(float), s[f"{name}_index"], s[f"{name}_starts"])
-    return sparse.csr_matrix(arrays, shape=(n_rows, n_columns))
-
-
-groups, blocks = [], []
+s, settings = split()
+rng, _ = settings.pop("rng"), settings.pop("threads")
+days, sides, groups = int(s.n_days), {}, [int(s.n_days)] if int(s.n_days) else []
 for side in ("user", "item"):
-    n = int(s[f"n_{side}s"])
+    n = int(getattr(s, f"n_{side}s"))
     parts = [sparse.identity(n, format="csr")]
-    groups.append(n)
-    for name, width in zip(s[f"{side}_names"].tolist(), s[f"{side}_widths"].tolist(), strict=True):
-        parts.append(csr(name, n, width))
-        groups.append(width)
-    blocks.append(myfm.RelationBlock(s[f"{side}s"].astype(int), sparse.hstack(parts).tocsr()))
-y, days = s["values"].astype(float), int(s["n_days"])
-main = sparse.csr_matrix((np.ones(len(y)), (np.arange(len(y)), s["days"])), shape=(len(y), days)) if days else None
+    for name, width in zip(getattr(s, f"{side}_names").tolist(), getattr(s, f"{side}_widths").tolist(), strict=True):
+        weight, index, starts = (getattr(s, f"{name}_{field}") for field in ("weight", "index", "starts"))
+        parts.append(sparse.csr_matrix((weight.astype(float), index, starts), shape=(n, width)))
+    groups += [part.shape[1] for part in parts]
+    sides[side] = sparse.hstack(parts).tocsr()
+
+
+def features(part):
+    """(the days of a part's ratings, one-hot, none for a day that train lacks; its relation blocks)."""
+    users, items = getattr(s, f"{part}_users").astype(int), getattr(s, f"{part}_items").astype(int)
+    day = getattr(s, f"{part}_days") if days else np.zeros(0, int)
+    known = np.flatnonzero(day >= 0)
+    main = sparse.csr_matrix((np.ones(len(known)), (known, day[known])), shape=(len(users), days))
+    return main, [myfm.RelationBlock(users, sides["user"]), myfm.RelationBlock(items, sides["item"])]
+
+
 ticks = []
-model = myfm.MyFMGibbsRegressor(rank=settings["n_factors"], random_seed=0)
-model.fit(
-    sparse.csr_matrix((len(y), 0)) if main is None else main,
-    y,
-    X_rel=blocks,
-    n_iter=settings["n_sweeps"],
-    n_kept_samples=1,
-    group_shapes=([days] if days else []) + groups,
-    callback=lambda *_: (ticks.append(time.perf_counter()), (False, None))[1],
-)
-print(json.dumps({"seconds": float(np.median(np.diff(ticks)))}))
+
+
+def fit():
+    n = settings.get("n_sweeps", 200)
+    model = myfm.MyFMGibbsRegressor(rank=settings.get("n_factors", 16), random_seed=rng)
+    main, blocks = features("train")
+    return model.fit(
+        main,
+        s.train_values.astype(float),
+        X_rel=blocks,
+        n_iter=n,
+        n_kept_samples=n // 2,
+        group_shapes=groups,
+        callback=lambda *_: (ticks.append(time.perf_counter()), (False, None))[1],
+    )
+
+
+report(fit, lambda model: model.predict(*features("test")), s, sweep_s=lambda: float(np.median(np.diff(ticks))))
