@@ -32,10 +32,11 @@ import numpy as np
 from numba import float32, njit, prange
 
 from dotbias.datasets import planted
+from dotbias.factors import Ridge
 from dotbias.solvers import _als_kernels, _blocks
 from dotbias.solvers._vec import add, fma, load, splat, store, total
 from dotbias.solvers.als import first_rows, side
-from dotbias.solvers.sgd import Decay, Descent, Shape
+from dotbias.solvers.sgd import Descent, Shape
 
 from .accuracy import machine as about
 from .accuracy import replace
@@ -123,8 +124,8 @@ def measure() -> list[dict]:
 
 def sgd_pass(ratings, K: int):
     """One pass at a small rate."""
-    shape, decay = Shape(K, "identity", (-np.inf, np.inf), 3.5), Decay(0.05, 0.0, 0.01, 0.0)
-    descent = Descent(ratings, shape, decay, lambda progress: 0.005, 100, key=1)
+    shape, reg = Shape(K, "identity", (-np.inf, np.inf), 3.5), Ridge(0.0, 0.0, 0.01, 0.05)
+    descent = Descent(ratings, shape, reg, lambda progress: 0.005, 100, key=1)
     return lambda: descent.step(0)
 
 
@@ -134,7 +135,7 @@ def als_half(ratings, K: int):
     own = side(*columns, ITEMS, K)
     Q = first_rows(np.ones(USERS), K, np.random.default_rng(0))
     X, bias, squares = np.empty((ITEMS, Q.shape[1]), np.float32), np.empty(ITEMS, np.float32), np.empty(ITEMS)
-    given = np.float32(3.5), Q, np.zeros(USERS, np.float32), np.full(K + 1, 0.1), True
+    given = np.float32(3.5), Q, np.zeros(USERS, np.float32), np.zeros(K + 1), np.full(K + 1, 0.1)
     ratings_of = own.cuts, own.starts, own.others, own.values
     call = lambda: _als_kernels.half_step(*ratings_of, *given, X, bias, squares)  # noqa: E731
     return call, (K + 2) ** 2, 4 * (K + 2), 8

@@ -108,7 +108,7 @@ def optimum(folder: Path) -> dict:
     by_user = side(frozen(train.users), frozen(train.items), frozen(train.explicit()), USERS, FACTORS)
     users, bias, squares = (np.empty(s, d) for s, d in (((USERS, Q.shape[1]), "f4"), (USERS, "f4"), (USERS, "f8")))
     penalty = np.r_[RIDGE["reg_bias_once"], np.full(FACTORS, RIDGE["reg_once"])]
-    given = np.float32(mean), Q, item_bias, penalty, False
+    given = np.float32(mean), Q, item_bias, penalty, np.zeros_like(penalty)
     kernels.half_step(by_user.cuts, by_user.starts, by_user.others, by_user.values, *given, users, bias, squares)
     score = mean + bias[held.users] + item_bias[held.items]
     score = score + np.einsum("bk,bk->b", users[held.users, 1 : 1 + FACTORS], items[held.items])

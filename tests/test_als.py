@@ -30,8 +30,8 @@ def same(a: Factors, b: Factors) -> bool:
 # What a half-step is ---------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 24), st.integers(0, 2**32), st.booleans())
-def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, by_count):
+@given(st.integers(1, 24), st.integers(0, 2**32))
+def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed):
     rng = np.random.default_rng(seed)
     counts, n_items, mean = np.array([3, 0, 1, kernels.PANEL, 2 * kernels.PANEL + 7]), 40, np.float32(3.2)
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -41,17 +41,18 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, by_co
     )
     Q = np.zeros((n_items, -(-(K + 2) // 8) * 8), np.float32)
     Q[:, 0], Q[:, 1 : K + 1] = 1, rng.normal(0, 0.5, (n_items, K))
-    bias, penalty = rng.normal(0, 0.3, n_items).astype(np.float32), rng.uniform(0.05, 2, K + 1)
+    bias = rng.normal(0, 0.3, n_items).astype(np.float32)
+    once, each = rng.uniform(0.05, 2, K + 1), rng.uniform(0, 0.3, K + 1)
     X, x_bias, squares = np.full((5, Q.shape[1]), 9, np.float32), np.full(5, 9, np.float32), np.empty(5)
     cuts = np.array([0, 2, 2, 5])
-    kernels.half_step(cuts, starts, others, values, mean, Q, bias, penalty, by_count, X, x_bias, squares)
+    kernels.half_step(cuts, starts, others, values, mean, Q, bias, once, each, X, x_bias, squares)
     for row, n in enumerate(counts):
         if not n:
             assert not X[row].any() and not x_bias[row]
             continue
         at = slice(starts[row], starts[row + 1])
         offset, q, y = mean + bias[others[at]].astype(float), Q[others[at], 1 : K + 1], values[at].astype(float)
-        full = penalty * (n if by_count else 1)
+        full = once + n * each
         x = half_step(offset, q, y, penalty=full)
         a = np.c_[np.ones(n), q]
         stacked = np.linalg.lstsq(np.r_[a, np.diag(np.sqrt(full))], np.r_[y - offset, np.zeros(K + 1)], rcond=None)[0]
@@ -61,12 +62,12 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, by_co
         assert squares[row] == pytest.approx(np.sum((y - offset - a @ x) ** 2), rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("by_count", [True, False])
-def test_a_known_user_folded_in_is_the_stored_row(world, by_count):
-    settings = {} if by_count else {"reg": 4.0, "reg_bias": 1.0}
+@pytest.mark.parametrize("ridge", [(4.0, 1.0, 0.0, 0.0), (0.0, 0.0, 0.1, 0.08), (2.0, 3.0, 0.01, 0.05)])
+def test_a_known_user_folded_in_is_the_stored_row(world, ridge):
     r = world.ratings
-    fit = als(r, n_factors=12, n_sweeps=4, by_count=by_count, rng=0, **settings)
-    assert fit.reg == Ridge(settings.get("reg_bias", fit.reg.bias), settings.get("reg", fit.reg.factors), by_count)
+    settings = dict(zip(("reg_bias_once", "reg_once", "reg_bias", "reg"), ridge, strict=True))
+    fit = als(r, n_factors=12, n_sweeps=4, rng=0, **settings)
+    assert fit.reg == Ridge(*ridge)
     for user in range(r.n_users):
         at = r.users == user
         part = fit.fold_in_user(r.items[at], r.values[at])
@@ -76,7 +77,7 @@ def test_a_known_user_folded_in_is_the_stored_row(world, by_count):
 
 def test_every_sweep_lowers_the_objective_and_reports_its_error(world):
     r = world.ratings
-    fit = Alternation(r, 5, Ridge(0.02, 0.1, by_count=True), (-np.inf, np.inf), 7)
+    fit = Alternation(r, 5, Ridge(0, 0, 0.02, 0.1), (-np.inf, np.inf), 7)
     objectives = []
     for number in range(6):
         reported, f = fit.step(number), fit.factors()
@@ -92,7 +93,7 @@ def test_the_noise_of_a_planted_world_is_reached():
         2000, 400, n_ratings=160_000, n_factors=4, noise=0.5, y_range=None, step=None, times=False, rng=1
     )
     train, _, test = split.random(world.ratings, test=0.1, rng=0)
-    fit = als(train, n_factors=4, reg=3.0, reg_bias=2.0, by_count=False, rng=0)
+    fit = als(train, n_factors=4, reg=0.0, rng=0)
     rmse = np.sqrt(np.mean((fit.score(test.users, test.items) - test.values) ** 2))
     assert 0.99 * world.noise < rmse < 1.06 * world.noise
 
@@ -152,7 +153,7 @@ def test_one_user_who_rated_everything():
     [
         {"n_factors": 0},
         {"n_sweeps": 0},
-        {"reg": 0},
+        {"reg": 0, "reg_once": 0},
         {"reg": float("nan")},
         {"reg_bias": -1},
         {"y_range": (5, 5)},
@@ -177,3 +178,9 @@ def test_the_lessons_split(data):
     train, _, test = split.lesson(datasets.load("ml-latest-small-2016"))
     fit = als(train, rng=0)
     assert np.mean((fit.score(test.users, test.items) - test.values) ** 2) < 0.79
+
+
+def test_without_an_rng_it_goes_on_with_the_key_it_was_begun_with(tmp_path, world):
+    path = tmp_path / "fit.safetensors"
+    first = quick(world.ratings, checkpoint=path)
+    assert same(first, quick(world.ratings, checkpoint=path))

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from dotbias import datasets
-from dotbias.solvers import choice
+from dotbias.posterior import Posterior
+from dotbias.solvers import choice, sgd
 
 
 def test_small_data_get_gibbs_with_what_is_there(world):
@@ -29,6 +30,13 @@ def test_large_data_get_sgd_and_are_told_why(world, monkeypatch):
     monkeypatch.setattr(choice, "SECONDS", seconds * 2)
     monkeypatch.setattr(choice, "BYTES", size / 2)
     assert choice.choose(world.ratings).fitter == "sgd"
+
+
+def test_auto_fits_what_is_chosen(world, monkeypatch):
+    assert isinstance(choice.auto(world.ratings.take(np.arange(300)), rng=0), Posterior)
+    monkeypatch.setattr(choice, "SECONDS", 0.0)
+    fitted = choice.auto(world.ratings, rng=0)
+    assert np.array_equal(fitted.users, sgd(world.ratings, rng=0).users)
 
 
 def test_the_estimate_grows_with_the_counts_alone(world):

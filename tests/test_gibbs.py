@@ -17,7 +17,7 @@ from scipy import stats
 
 from dotbias import split
 from dotbias.datasets import planted
-from dotbias.errors import DataError, DivergedError, SettingError
+from dotbias.errors import DataError, DivergedError, ModelFileError, SettingError
 from dotbias.evaluation import evaluate
 from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import _gibbs_chain as chain
@@ -443,24 +443,24 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, options):
     train, _ = battery.parts()
     train = replace(train, values=train.values.round())
     fit = partial(gibbs, train, n_factors=2, n_sweeps=25, rng=5, **options)
-    whole, file = fit(), tmp_path / "run.npz"
+    whole, file = fit(), tmp_path / "run.safetensors"
 
     def stop_at(n):
-        def callback(progress):
-            if progress.sweep == n:
+        def progress(sweep):
+            if sweep.sweep == n:
                 raise Stop
 
-        return callback
+        return progress
 
     for n in (23, 70):  # twice: in the first phase, and later
         with pytest.raises(Stop):
-            fit(checkpoint=file, checkpoint_every=10, callback=stop_at(n))
+            fit(checkpoint=file, checkpoint_every=10, progress=stop_at(n))
     assert same(whole, fit(checkpoint=file, checkpoint_every=10))
     assert same(whole, fit(checkpoint=file))  # finished: nothing is left to do
-    with pytest.raises(DataError, match="other ratings or settings"):
+    with pytest.raises(SettingError, match="of another fit \\(keep: 100 there, 7 here\\)"):
         fit(checkpoint=file, keep=7)
     file.write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match="is no checkpoint"):
         fit(checkpoint=file)
 
 
@@ -472,7 +472,7 @@ def test_ctrl_c_returns_what_is_there(at):
         if progress.sweep == at:
             raise KeyboardInterrupt
 
-    fitted = QUICK(train, n_sweeps=200, callback=interrupt)
+    fitted = QUICK(train, n_sweeps=200, progress=interrupt)
     assert np.isfinite(fitted.score(test.users, test.items)).all()
     assert any("stopped by hand" in note for note in fitted.notes)
 
@@ -564,6 +564,21 @@ def test_an_item_known_by_its_genre_alone():
         fitted.fold_in_item([], [], {"genres": "c"})
 
 
+def test_a_number_is_standardised_for_newcomers_as_in_train():
+    train = genre_world()
+    year = 1990 + np.arange(train.n_items) % 2 * 10  # of genre a 1990, of genre b 2000
+    train = replace(train, item_table=pl.DataFrame({"year": year}))
+    fitted = QUICK(train.take(train.items > 3), item_features=["year"], n_sweeps=60)
+    users = np.arange(20)
+    for row, of_year in ((0, 1990), (1, 2000)):  # rows 0 and 1 have no ratings: their year is all that is known
+        part = fitted.fold_in_item([], [], {"year": of_year})
+        np.testing.assert_allclose(fitted.score_item(part, users), fitted.score(users, np.full(20, row)), atol=0.15)
+    old, new = (fitted.score_item(fitted.fold_in_item([], [], {"year": y}), users).mean() for y in (1990, 2000))
+    assert old > new + 0.6
+    with pytest.raises(DataError, match="holds numbers; 'old' is none"):
+        fitted.fold_in_item([], [], {"year": "old"})
+
+
 def test_the_rating_s_day_counts_where_it_is_given():
     ratings = battery.world(n_ratings=2500)
     day = ratings.times // 86_400 % 2
@@ -614,7 +629,7 @@ def test_size_is_foretold():
         {"bags": ("users",)},
         {"item_features": ["genre"]},
         {"user_features": ["age"]},
-        {"chains": 2, "checkpoint": "x.npz"},
+        {"chains": 2, "checkpoint": "x"},
     ],
     ids=str,
 )

@@ -251,7 +251,7 @@ def test_users_and_interactions():
 
 def samples(s=40):
     rng = np.random.default_rng(0)
-    side = SidePosterior((), (), *np.zeros((3, s, 1, 1 + K), np.float32), has_bag=False)
+    side = SidePosterior((), (), (), *np.zeros((3, s, 1, 1 + K), np.float32), has_bag=False)
     base = PLAIN
     arrays = {n: (getattr(base, n) + rng.normal(0, 0.1, (s, *getattr(base, n).shape))).astype(np.float32)
               for n in ("user_bias", "item_bias", "users", "items")}  # fmt: skip

@@ -18,7 +18,7 @@ from dotbias.ratings import Ids, Ratings
 from dotbias.schedules import constant
 from dotbias.solvers import _blocks, _kernels
 from dotbias.solvers._compile import _Told, announce_compile
-from dotbias.solvers.sgd import Decay, sgd
+from dotbias.solvers.sgd import sgd
 
 quick = partial(sgd, n_factors=8, n_epochs=12, reg=0.03, reg_once=0.5, reg_bias_once=0.5)
 
@@ -67,9 +67,10 @@ def test_one_update_is_the_gradient_by_finite_differences(low, width):
     [
         {"reg": 0.05, "reg_once": 0.0, "reg_bias": 0.02, "reg_bias_once": 0.0},
         {"reg": 0.0, "reg_once": 2.0, "reg_bias": 0.0, "reg_bias_once": 1.0},
+        {"reg": 0.05, "reg_once": 1.0, "reg_bias": 0.01, "reg_bias_once": 0.5},
         {"reg": 0.05, "reg_once": 0.0, "reg_bias": 0.02, "reg_bias_once": 0.0, "link": "sigmoid"},
     ],
-    ids=["by count", "once", "sigmoid"],
+    ids=["each", "once", "both", "sigmoid"],
 )
 def test_it_ends_at_the_minimum_that_its_ridge_names(settings):
     """Where descent has come to rest, a known user folded in under the returned ridge is the stored row."""
@@ -81,12 +82,6 @@ def test_it_ends_at_the_minimum_that_its_ridge_names(settings):
         np.testing.assert_allclose(
             np.r_[part.bias, part.factors], np.r_[fit.user_bias[user], fit.users[user]], atol=6e-3
         )
-
-
-def test_a_mixed_ridge_is_named_for_the_median_row():
-    n = np.array([0, 2, 4, 100])
-    ridge = Decay(0.1, 2.0, 0.01, 1.0).ridge(n)
-    assert ridge.by_count and ridge.factors == pytest.approx(0.1 + 2 / 4) and ridge.bias == pytest.approx(0.01 + 1 / 4)
 
 
 @pytest.mark.parametrize("link", ["identity", "sigmoid"])

@@ -1,9 +1,7 @@
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -340,33 +338,6 @@ def test_a_full_disk_is_said_and_leaves_the_old_model(tmp_path, monkeypatch):
             with pytest.raises(ModelFileError, match="No space left"):
                 storage.save(folder, NEW, TRAIN)
         assert scores(storage.load(folder).scorer) == scores(OLD)
-
-
-SAVER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-import battery
-from dotbias import storage
-from dotbias.baselines import bias, mean
-train, _ = battery.parts()
-old, new = mean(train), bias(train)
-print("ready", flush=True)
-while True:
-    storage.save(sys.argv[1], new, train)
-    storage.save(sys.argv[1], old, train)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-def test_kill_9_leaves_a_model(folder):
-    rng = np.random.default_rng(0)
-    for delay in rng.uniform(0, 0.08, 4):
-        command = [sys.executable, "-c", SAVER, str(folder), str(Path(__file__).parent)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as saver:
-            assert saver.stdout is not None and saver.stdout.readline() == b"ready\n"
-            time.sleep(delay)
-            saver.send_signal(signal.SIGKILL)
-        assert scores(storage.load(folder).scorer) in (scores(OLD), scores(NEW))
 
 
 def test_a_reader_whose_model_is_replaced_reads_the_new_one(folder, monkeypatch):

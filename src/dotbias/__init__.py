@@ -16,7 +16,7 @@ _HOMES = {
     "datasets": ("planted",),
     "factors": ("Factors", "FoldsIn", "Scorer"),
     "posterior": ("Posterior",),
-    "solvers": ("als", "gibbs", "sgd"),
+    "solvers": ("als", "auto", "gibbs", "sgd"),
     "models": ("DotProduct", "EmbeddingDot", "EmbeddingDotBias", "EmbeddingNet"),
     "learner": ("Learner", "collab_learner", "fit_dot_bias", "fit_net"),
     "evaluation": ("cross_validate", "evaluate"),

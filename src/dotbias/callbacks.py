@@ -8,9 +8,7 @@ Every method gets the learner, and may read and change what it likes: ``learner.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -20,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from .errors import DivergedError, ModelFileError, SettingError
+from . import checkpoint
+from .checkpoint import under
+from .errors import DivergedError, SettingError
 from .schedules import Schedule
 
 if TYPE_CHECKING:
@@ -378,8 +378,6 @@ class Checkpoint(Callback):
             self._save(learner)
 
     def _save(self, learner: Learner) -> None:
-        from safetensors.torch import save
-
         tensors = {f"model/{k}": v for k, v in learner.model.state_dict().items()}
         scalars = {}
         for k, p in enumerate(_parameters(learner)):
@@ -387,41 +385,20 @@ class Checkpoint(Callback):
                 (tensors if torch.is_tensor(value) else scalars)[f"opt/{k}/{name}"] = value
         for k, callback in enumerate(learner.running_callbacks):
             tensors |= {f"callback/{k}/{name}": v for name, v in callback.state().items()}
-        log = {"fit": learner.describe_fit(), "epoch": learner.epoch + 1, "history": learner.history, "opt": scalars}
-        blob = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"log": json.dumps(log)})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        with part.open("wb") as f:
-            f.write(blob)
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(self.path)
+        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        log = {"epoch": learner.epoch + 1, "history": learner.history, "opt": scalars}
+        checkpoint.save(self.path, tensors, learner.describe_fit(), log, framework="torch")
 
     def _load(self, learner: Learner) -> None:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.path, "pt") as f:
-                log = json.loads((f.metadata() or {})["log"])
-                tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as e:
-            raise ModelFileError(f"{self.path} is no checkpoint: {e}", hint="delete it to start afresh.") from e
-        mine, saved = json.loads(json.dumps(learner.describe_fit())), log["fit"]
-        if mine != saved:
-            other = ", ".join(f"{k}: {saved.get(k)} there, {mine[k]} here" for k in mine if mine[k] != saved.get(k))
-            raise SettingError(f"{self.path} is of another fit ({other}).", hint="use another folder, or delete it.")
-        learner.model.load_state_dict(_under("model/", tensors))
+        tensors, log = checkpoint.load(self.path, learner.describe_fit(), framework="torch")
+        learner.model.load_state_dict(under("model/", tensors))
         for k, p in enumerate(_parameters(learner)):
-            state = {**_under(f"opt/{k}/", tensors), **_under(f"opt/{k}/", log["opt"])}
+            state = {**under(f"opt/{k}/", tensors), **under(f"opt/{k}/", log["opt"])}
             learner.opt.state[p] = {n: v.to(p.device) if torch.is_tensor(v) else v for n, v in state.items()}
         for k, callback in enumerate(learner.running_callbacks):
-            callback.restore(_under(f"callback/{k}/", tensors))
+            callback.restore(under(f"callback/{k}/", tensors))
         learner.first_epoch, learner.history[:] = log["epoch"], log["history"]
 
 
 def _parameters(learner: Learner) -> list[torch.nn.Parameter]:
     return [p for group in learner.opt.param_groups for p in group["params"]]
-
-
-def _under(prefix: str, tensors: dict[str, Any]) -> dict[str, Any]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

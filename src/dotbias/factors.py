@@ -60,19 +60,21 @@ class Ridge(NamedTuple):
     """What a newcomer is shrunk by, in units of the *summed* squared error (not halved, not averaged).
 
     Attributes:
-        bias: weight of bias².
-        factors: weight of ‖factors‖².
-        by_count: whether both are multiplied by the newcomer's number of ratings.
+        bias: weight of bias², once.
+        factors: weight of ‖factors‖², once.
+        bias_each: weight of bias² for each of the newcomer's ratings, on top.
+        factors_each: weight of ‖factors‖² for each of them, on top.
     """
 
     bias: float
     factors: float
-    by_count: bool = False
+    bias_each: float = 0.0
+    factors_each: float = 0.0
 
     def diagonal(self, n_factors: int, count: int) -> np.ndarray:
         """The penalty's diagonal, bias first: (1 + K,) float64, for a newcomer with ``count`` ratings."""
-        scale = count if self.by_count else 1
-        return scale * np.r_[self.bias, np.full(n_factors, self.factors)].astype(np.float64)
+        bias, factors = self.bias + count * self.bias_each, self.factors + count * self.factors_each
+        return np.r_[bias, np.full(n_factors, factors)].astype(np.float64)
 
 
 class State(NamedTuple):
@@ -294,14 +296,13 @@ def half_step(
     return x
 
 
-def _ridge_state(reg: Ridge) -> list[Any]:
+def _ridge_state(reg: Ridge) -> dict[str, float | None]:
     """A Ridge in JSON's words: None for infinity."""
-    return [None if x == np.inf else x for x in (float(reg.bias), float(reg.factors), bool(reg.by_count))]
+    return {name: None if x == np.inf else float(x) for name, x in reg._asdict().items()}
 
 
-def _ridge_from(state: list[Any]) -> Ridge:
-    bias, factors, by_count = state
-    return Ridge(np.inf if bias is None else bias, np.inf if factors is None else factors, bool(by_count))
+def _ridge_from(state: dict[str, float | None]) -> Ridge:
+    return Ridge(**{name: np.inf if x is None else x for name, x in state.items()})
 
 
 def _ridge(a: np.ndarray, y: np.ndarray, penalty: np.ndarray) -> np.ndarray:
@@ -370,11 +371,11 @@ def _implied(
     columns = [np.bincount(rows, pull * other[others, k], minlength=len(bias)) for k in range(own.shape[1])]
     factor_pull = np.stack(columns, 1) if columns else own
     forms = []
-    for by_count in (True, False):
-        scale = n if by_count else np.ones_like(n)
+    for each in (True, False):
+        scale = n if each else np.ones_like(n)
         b, b_left = _slope(scale * bias, bias_pull)
         k, k_left = _slope(scale[:, None] * own, factor_pull)
-        forms.append((b_left + k_left, Ridge(b, k, by_count)))
+        forms.append((b_left + k_left, Ridge(0.0, 0.0, b, k) if each else Ridge(b, k)))
     return min(forms, key=lambda form: form[0])[1]
 
 

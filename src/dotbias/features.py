@@ -27,8 +27,9 @@ class Features(NamedTuple):
         starts: (R + 1,) int64: row r's entries are those from starts[r] to starts[r + 1].
         index: (E,) int32: which feature.
         weight: (E,) float32: its value.
-        names: feature -> "column=value".
+        names: feature -> "column=value", or "column" of numbers.
         groups: (column, first feature, one past its last): each group gets a prior of its own.
+        scales: (column, mean, standard deviation) of each column of numbers, by which its weights were standardised.
     """
 
     starts: np.ndarray
@@ -36,6 +37,7 @@ class Features(NamedTuple):
     weight: np.ndarray
     names: tuple[str, ...]
     groups: tuple[tuple[str, int, int], ...]
+    scales: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -95,7 +97,8 @@ def stack(blocks: Sequence[Features]) -> Features:
     weight = np.concatenate([b.weight for b in blocks])
     names = tuple(name for b in blocks for name in b.names)
     groups = tuple((g, a + int(o), z + int(o)) for b, o in zip(blocks, offsets, strict=False) for g, a, z in b.groups)
-    return _block(rows, index, weight, n_rows, "", names)._replace(groups=groups)
+    scales = tuple(scale for b in blocks for scale in b.scales)
+    return _block(rows, index, weight, n_rows, "", names)._replace(groups=groups, scales=scales)
 
 
 def _encode_column(column: pl.Series) -> Features:
@@ -103,9 +106,11 @@ def _encode_column(column: pl.Series) -> Features:
     if column.dtype.is_numeric():
         known = column.is_not_null().to_numpy()
         numbers = column.drop_nulls().to_numpy().astype(np.float64)
-        spread = numbers.std() or 1.0
-        weight = (numbers - numbers.mean()) / spread if len(numbers) else numbers
-        return _block(rows[known], np.zeros(known.sum()), weight, len(column), column.name, (column.name,))
+        mean, spread = (float(numbers.mean()), float(numbers.std()) or 1.0) if len(numbers) else (0.0, 1.0)
+        block = _block(
+            rows[known], np.zeros(known.sum()), (numbers - mean) / spread, len(column), column.name, (column.name,)
+        )
+        return block._replace(scales=((column.name, mean, spread),))
     labels = column
     if not isinstance(column.dtype, pl.List):
         text = column.cast(pl.String)

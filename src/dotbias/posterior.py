@@ -31,8 +31,9 @@ class SidePosterior(NamedTuple):
     """What newcomers of one side need, per sample: features' weights and the prior of own factors, bias first.
 
     Attributes:
-        names: feature -> "column=value"; bags first.
+        names: feature -> "column=value", or "column" of numbers; bags first.
         groups: (column, first feature, one past its last).
+        scales: (column, mean, standard deviation) of each column of numbers.
         features: (S, F, 1 + K) bias and factors of every feature.
         prior_mean: (S, 1 + G, 1 + K) of the own group, then of each feature group.
         prior_precision: the same shape.
@@ -41,6 +42,7 @@ class SidePosterior(NamedTuple):
 
     names: tuple[str, ...]
     groups: tuple[tuple[str, int, int], ...]
+    scales: tuple[tuple[str, float, float], ...]
     features: np.ndarray
     prior_mean: np.ndarray
     prior_precision: np.ndarray
@@ -396,6 +398,7 @@ class Posterior:
             settings[name] = {
                 "names": list(side.names),
                 "groups": [list(g) for g in side.groups],
+                "scales": [list(s) for s in side.scales],
                 "has_bag": side.has_bag,
             }
         return State("posterior", arrays, settings)
@@ -408,7 +411,8 @@ class Posterior:
             words = settings[name]
             parts = {part: arrays[f"{name}.{part}"] for part in _SIDE_ARRAYS}
             groups = tuple((str(g), int(a), int(z)) for g, a, z in words["groups"])
-            sides[name] = SidePosterior(tuple(words["names"]), groups, has_bag=words["has_bag"], **parts)
+            scales = tuple((str(c), float(m), float(s)) for c, m, s in words["scales"])
+            sides[name] = SidePosterior(tuple(words["names"]), groups, scales, has_bag=words["has_bag"], **parts)
         low, high = settings["y_range"]
         return cls(
             **{name: a for name, a in arrays.items() if "." not in name},
@@ -449,14 +453,23 @@ def _rows(
 
 
 def _feature_rows(side: SidePosterior, features: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Which features column -> value(s) name (n,), and their weights (n,): m labels of a column weigh 1/√m each."""
+    """Which features column -> value(s) name (n,), and their weights (n,), as ``features.encode`` gives them.
+
+    A number is standardised; m labels of a column weigh 1/√m each.
+    """
     place = {name: f for f, name in enumerate(side.names)}
+    scales = {column: (mean, spread) for column, mean, spread in side.scales}
     columns = [g for g, _, _ in side.groups[int(side.has_bag) :]]
     found: list[int] = []
     weight: list[float] = []
     for column, value in features.items():
         if column not in columns:
             raise DataError(f"the fit used no feature column {column!r}.", hint=did_you_mean(column, columns))
+        if column in scales:
+            mean, spread = scales[column]
+            found.append(place[column])
+            weight.append((_number(column, value) - mean) / spread)
+            continue
         for label in _labels(value):
             name = f"{column}={label}"
             if name not in place:
@@ -466,6 +479,16 @@ def _feature_rows(side: SidePosterior, features: Mapping[str, Any]) -> tuple[np.
         m = len(found) - len(weight)
         weight += [m**-0.5] * m
     return np.array(found, np.int64), np.array(weight)
+
+
+def _number(column: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise DataError(f"column {column!r} holds numbers; {value!r} is none.", hint="leave out what is not known.")
+    return number
 
 
 def _labels(value: Any) -> Sequence[Any]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -206,8 +204,7 @@ def run_fitter(
     """
     room = run.__module__.rpartition(".")[2]
     if room == "gibbs":
-        with _sweeps() as callback:
-            scorer = run(train, rng=seed, callback=callback, **settings)
+        scorer = run(train, rng=seed, **settings)
         common.say(log, scorer.notes)
         return scorer, None
     if room not in TORCH:
@@ -219,16 +216,6 @@ def run_fitter(
         scorer = run(train, valid=watched, rng=seed, callbacks=[kept], **settings)
     common.say(log, tuple(str(w.message) for w in caught))
     return scorer, kept.rows
-
-
-@contextmanager
-def _sweeps() -> Iterator[Callable[[Any], None] | None]:
-    """A line about the sampler's sweeps on stderr, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with common.console(to_stderr=True).status("sampling …") as status:
-        yield lambda p: status.update(f"sampling: {p.phase}, sweep {p.sweep}")
 
 
 def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], rows: Any, log: Any) -> None:

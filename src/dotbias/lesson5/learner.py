@@ -15,6 +15,7 @@ import torch
 from .. import schedules
 from ..callbacks import Callback
 from ..errors import ModelFileError, SettingError, check_not_negative, check_positive, did_you_mean
+from ..files import write
 from ..learner import Learner
 from ..ratings import Ratings
 from ..rng import Rng
@@ -229,9 +230,7 @@ class CollabFilterLearner:
 
         path = self._file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(save({k: v.cpu().contiguous() for k, v in self.model.state_dict().items()}))
-        part.replace(path)
+        write(path, save({k: v.cpu().contiguous() for k, v in self.model.state_dict().items()}))
 
     def load(self, name: str) -> None:
         """Take the parameters that ``save`` kept.

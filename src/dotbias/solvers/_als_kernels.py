@@ -5,8 +5,13 @@ A row with ratings y_j of others q_j has, with a_j = (1, q_j) and right sides t_
     (Σ_j a_j a_jᵀ + diag(penalty)) x = Σ_j a_j t_j,     x = (bias, factors)
 
 (Zhou et al. 2008, eq. 2, with the bias as one more factor). Both sums are parts of one product: that of a *panel*,
-rows (1, q_j, t_j, 0 ..), with itself, in tiles of 8 × 8 that stay in registers. Rows are solved side by side and each
-in a fixed order, so the bits do not depend on the threads. This module knows arrays only.
+rows (1, q_j, t_j, 0 ..), with itself, in tiles of 8 × 8 that stay in registers. A row of n ratings, fewer than half the
+factors, is solved in n dimensions instead: with A the rows a_j, the same x is
+
+    D⁻¹ Aᵀ z,     (A D⁻¹ Aᵀ + I) z = t,     D = diag(penalty)
+
+(Woodbury), and z are the errors that are left. Rows are solved side by side and each in a fixed order, so the bits do
+not depend on the threads. This module knows arrays only.
 """
 
 from __future__ import annotations
@@ -103,11 +108,11 @@ def _substitute(U, y, x):
 
 
 @njit(cache=True)
-def _residual(G, penalty, scale, x, out):
-    """out (M,) = G[:, M] - (G + scale · diag(penalty)) x in float64, of the upper part of G."""
+def _residual(G, penalty, x, out):
+    """out (M,) = G[:, M] - (G + diag(penalty)) x in float64, of the upper part of G."""
     M = len(penalty)
     for i in range(M):
-        out[i] = G[i, M] - (G[i, i] + scale * penalty[i]) * x[i]
+        out[i] = G[i, M] - (G[i, i] + penalty[i]) * x[i]
     for i in range(M):
         s = 0.0
         for c in range(i + 1, M):
@@ -117,8 +122,8 @@ def _residual(G, penalty, scale, x, out):
 
 
 @njit(cache=True)
-def _solve(G, penalty, scale, U, right, step, x, left):
-    """x (M,) float64 of (G + scale · diag(penalty)) x = G[:, M]: in float32, then refined once in float64.
+def _solve(G, penalty, U, right, step, x, left):
+    """x (M,) float64 of (G + diag(penalty)) x = G[:, M]: in float32, then refined once in float64.
 
     (Whole-array assignments would do in one line what the loops do, and take three seconds more to compile.)
     """
@@ -126,13 +131,13 @@ def _solve(G, penalty, scale, U, right, step, x, left):
     for i in range(M):
         for c in range(i & -8, W, 8):
             store(U, i * W + c, load(G, i * W + c))
-        U[i, i] += scale * penalty[i]
+        U[i, i] += penalty[i]
     _factorise(U)
     for i in range(M):
         x[i], left[i] = 0, G[i, M]
     for refined in range(2):
         if refined:
-            _residual(G, penalty, scale, x, left)
+            _residual(G, penalty, x, left)
         for c in range(W):
             right[c] = left[c] if c < M else 0
         _substitute(U, right, step)
@@ -141,35 +146,90 @@ def _solve(G, penalty, scale, U, right, step, x, left):
 
 
 @njit(cache=True)
-def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, penalty, by_count, X, bias, squares):
+def _solve_short(panel, n, penalty, root, S, z, x):
+    """x (M,) float64 of the panel's first n rows, in n dimensions; z (n,) gets the errors left, the panel is scaled.
+
+    ``root`` (W,) float32 must be zero from M on, and S is room for (n, n).
+    """
+    W, M = panel.shape[1], len(penalty)
+    for i in range(M):
+        root[i] = 1 / np.sqrt(penalty[i])
+    for j in range(n):
+        z[j] = panel[j, M]
+        for c in range(0, W, 8):
+            store(panel, j * W + c, mul(load(root, c), load(panel, j * W + c)))
+    for j in range(n):
+        for i in range(j + 1):
+            s = splat(np.float32(0))
+            for c in range(0, W, 8):
+                s = fma(load(panel, i * W + c), load(panel, j * W + c), s)
+            S[j, i] = total(s)
+        S[j, j] += 1
+    for j in range(n):  # Cholesky in place, and down it with z
+        for i in range(j + 1):
+            s = S[j, i]
+            for k in range(i):
+                s -= S[j, k] * S[i, k]
+            S[j, i] = s / S[i, i] if i < j else np.sqrt(s)
+        for k in range(j):
+            z[j] -= S[j, k] * z[k]
+        z[j] /= S[j, j]
+    for back in range(n):
+        j = n - 1 - back
+        for k in range(j + 1, n):
+            z[j] -= S[k, j] * z[k]
+        z[j] /= S[j, j]
+    for i in range(M):
+        x[i] = 0
+    for j in range(n):
+        for i in range(M):
+            x[i] += z[j] * panel[j, i]
+    for i in range(M):
+        x[i] *= root[i]
+
+
+@njit(cache=True)
+def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, once, each, X, bias, squares):
     """Rows first:last of :func:`half_step`, one after the other."""
-    W, M = Q.shape[1], len(penalty)
+    W, M = Q.shape[1], len(once)
+    short = min(M // 2, PANEL)
     panel, G, U = np.zeros((PANEL, W), np.float32), np.empty((W, W), np.float32), np.empty((M, W), np.float32)
-    right, step, x, left = np.empty(W, np.float32), np.empty(W, np.float32), np.empty(M), np.empty(M)
+    right, step, root = np.empty(W, np.float32), np.empty(W, np.float32), np.zeros(W, np.float32)
+    penalty, x, left, S, z = np.empty(M), np.empty(M), np.empty(M), np.empty((short, short)), np.empty(short)
     for row in range(first, last):
-        begin, end = starts[row], starts[row + 1]
+        begin, n = starts[row], starts[row + 1] - starts[row]
         for c in range(W):
             X[row, c] = 0
         bias[row], squares[row] = 0, 0
-        if begin == end:
+        if not n:
             continue
-        for r in range(0, W * W, 8):
-            store(G, r, splat(np.float32(0)))
-        for r in range(begin, end, PANEL):
-            _fill(panel, r, min(r + PANEL, end), others, values, mean, Q, other_bias, M)
-            _add_product(panel, min(PANEL, end - r), G)
-        scale = float(end - begin) if by_count else 1.0
-        _solve(G, penalty, scale, U, right, step, x, left)
-        s = float(G[M, M])  # Σ e² = Σ t² - x · Σ a t - Σ penalty x², at the minimum
+        shrunk = True
         for i in range(M):
-            s -= x[i] * (G[i, M] + scale * penalty[i] * x[i])
+            penalty[i] = once[i] + n * each[i]
+            shrunk = shrunk and penalty[i] > 0
+        if shrunk and n <= short:
+            _fill(panel, begin, begin + n, others, values, mean, Q, other_bias, M)
+            _solve_short(panel, n, penalty, root, S, z, x)
+            for j in range(n):
+                squares[row] += z[j] * z[j]
+        else:
+            for r in range(0, W * W, 8):
+                store(G, r, splat(np.float32(0)))
+            for r in range(begin, begin + n, PANEL):
+                _fill(panel, r, min(r + PANEL, begin + n), others, values, mean, Q, other_bias, M)
+                _add_product(panel, min(PANEL, begin + n - r), G)
+            _solve(G, penalty, U, right, step, x, left)
+            s = float(G[M, M])  # Σ e² = Σ t² - x · Σ a t - Σ penalty x², at the minimum
+            for i in range(M):
+                s -= x[i] * (G[i, M] + penalty[i] * x[i])
+            squares[row] = s
+        for i in range(M):
             X[row, i] = x[i]
-        squares[row] = s
         X[row, 0], bias[row] = 1, x[0]
 
 
 @njit(parallel=True, cache=True)
-def half_step(cuts, starts, others, values, mean, Q, other_bias, penalty, by_count, X, bias, squares):
+def half_step(cuts, starts, others, values, mean, Q, other_bias, once, each, X, bias, squares):
     """Every row's best bias and factors, given the other side's: ``factors.half_step`` in bulk.
 
     Args:
@@ -180,12 +240,10 @@ def half_step(cuts, starts, others, values, mean, Q, other_bias, penalty, by_cou
         mean: float32.
         Q: (I, W) float32, rows (1, factors, 0 ..): W is a multiple of 8, with room for 2 + K.
         other_bias: (I,) float32.
-        penalty: (1 + K,) float64 ridge on the bias, then on each factor.
-        by_count: whether it is multiplied by the row's number of ratings.
+        once: (1 + K,) float64 ridge on the bias, then on each factor.
+        each: (1 + K,) float64 what is added to it for each of the row's ratings.
         X: (R, W) float32, bias: (R,) float32: get the rows; zeros (also for the 1) where there are no ratings.
         squares: (R,) float64, gets each row's Σ e².
     """
     for j in prange(len(cuts) - 1):
-        _solve_rows(
-            cuts[j], cuts[j + 1], starts, others, values, mean, Q, other_bias, penalty, by_count, X, bias, squares
-        )
+        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, mean, Q, other_bias, once, each, X, bias, squares)

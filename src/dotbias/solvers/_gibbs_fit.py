@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -91,10 +89,10 @@ def nbytes(ratings: Ratings, *, n_factors: int, keep: int, bags: tuple[str, ...]
     return 4 * keep * (effective + (1 + n_factors) * (I * ("user" in bags) + U * ("item" in bags)))
 
 
-def fingerprint(s: Settings, ratings: Ratings, valid: Ratings | None) -> str:
-    """One word for ratings and settings: a checkpoint of others is refused."""
-    words = [ratings.fingerprint(), valid.fingerprint() if valid is not None else None, s]
-    return hashlib.sha256(json.dumps(words, default=str).encode()).hexdigest()
+def describe(s: Settings, ratings: Ratings, valid: Ratings | None, key: int) -> dict[str, Any]:
+    """What makes two fits the same."""
+    of_valid = None if valid is None else valid.fingerprint()
+    return {"solver": "gibbs", **s._asdict(), "train": ratings.fingerprint(), "valid": of_valid, "key": key}
 
 
 class Fit:
@@ -189,6 +187,7 @@ class Fit:
             samples,
             run.full.sides,
             tuple(self._names(j, side) for j, side in enumerate(run.full.sides[:2])),
+            tuple(() if table is None else table.scales for table in self.tables),
             days=self.days,
             noise=float(self.spread * m["noise"]) if np.isfinite(m["noise"]) else fitted,
             star_noise=float(star_noise) if len(cutpoints) else fitted,

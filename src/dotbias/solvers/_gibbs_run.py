@@ -40,8 +40,8 @@ class Probe(NamedTuple):
     levels: np.ndarray
 
 
-class Progress(NamedTuple):
-    """What a callback is told after each sweep.
+class Sweep(NamedTuple):
+    """What a progress function is told after each sweep.
 
     Attributes:
         phase: "search", "settle" or "draw".
@@ -119,11 +119,11 @@ class Run:
         self.memory["done"] += 1
         return {"search": self._search, "settle": self._settle, "draw": self._draw}[phase]()
 
-    def progress(self) -> Progress:
+    def progress(self) -> Sweep:
         """Where the fit stands."""
         m = self.memory
         kept = len(self.trace)
-        return Progress(m["phase"], self.chain.sweep - 1, kept, self.chain.precision, m["error"])
+        return Sweep(m["phase"], self.chain.sweep - 1, kept, self.chain.precision, m["error"])
 
     def _precision(self) -> float | None:
         m = self.memory

@@ -56,18 +56,19 @@ def _newcomers(w: Weights, K: int, spread: float) -> dict[str, np.ndarray]:
 
 
 def posterior(
-    samples: list[dict[str, np.ndarray]], sides: tuple[Side, ...], names: tuple, **settings: Any
+    samples: list[dict[str, np.ndarray]], sides: tuple[Side, ...], names: tuple, scales: tuple, **settings: Any
 ) -> Posterior:
-    """Stack samples; ``names``: the features' names of users and of items."""
+    """Stack samples; ``names`` and ``scales``: of the users' features and of the items'."""
     stacked = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
     newcomers = {
         f"{name}_side": SidePosterior(
             tuple(named),
             s.groups,
+            scaled,
             *(stacked[f"{name}_side.{part}"] for part in ("features", "prior_mean", "prior_precision")),
             has_bag=s.has_bag,
         )
-        for name, s, named in zip(("user", "item"), sides, names, strict=False)
+        for name, s, named, scaled in zip(("user", "item"), sides, names, scales, strict=False)
     }
     parts = ("mean", "user_bias", "item_bias", "users", "items", "day_bias", "day_factors", "fit_noise")
     return Posterior(**{name: stacked[name] for name in parts}, **newcomers, **settings)

@@ -6,25 +6,21 @@ nothing of how a pass is made.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numba
 import numpy as np
 
-from ..errors import DataError, DivergedError, ModelFileError, SettingError
+from .. import checkpoint
+from ..errors import DataError, DivergedError, SettingError
 from ..factors import Factors
 from ..ratings import Ratings
+from ._progress import Progress, telling
 
 CHUNK = 1 << 16  # ratings scored at a time
-ALONE = 10_000_000  # ratings × factors of a pass: with fewer, threads cost more than they bring
 
 
 class Pass(NamedTuple):
@@ -43,9 +39,6 @@ class Pass(NamedTuple):
     train: float
     valid: float
     seconds: float
-
-
-Progress = bool | Callable[[Pass], None] | None
 
 
 class Fit(Protocol):
@@ -85,28 +78,28 @@ class Best:
 
 
 def run(
-    fit: Fit, n_passes: int, *, valid: Ratings | None, progress: Progress, checkpoint: str | Path | None, every: int
+    fit: Fit, n_passes: int, *, valid: Ratings | None, progress: Progress[Pass], path: Path | None, every: int
 ) -> Factors:
     """Make the passes that are left to make; Ctrl-C ends them early.
 
     Returns:
         The last pass's factors, or with ``valid`` those that were best on it.
     """
-    best, path = Best(), None if checkpoint is None else Path(checkpoint)
+    best = Best()
     first = load(path, fit, best) if path is not None and path.exists() else 0
-    tell = teller(progress)
     try:
-        for number in range(first, n_passes):
-            began = time.perf_counter()
-            train = fit.step(number)
-            error = math.nan
-            if valid is not None:
-                factors = fit.factors()
-                error = rmse(factors, valid)
-                best.see(error, factors)
-            if path is not None and ((number + 1) % every == 0 or number + 1 == n_passes):
-                save(path, fit, best, number + 1)
-            tell(Pass(number + 1, n_passes, train, error, time.perf_counter() - began))
+        with telling(progress, line, n_passes) as tell:
+            for number in range(first, n_passes):
+                began = time.perf_counter()
+                train = fit.step(number)
+                error = math.nan
+                if valid is not None:
+                    factors = fit.factors()
+                    error = rmse(factors, valid)
+                    best.see(error, factors)
+                if path is not None and ((number + 1) % every == 0 or number + 1 == n_passes):
+                    save(path, fit, best, number + 1)
+                tell(Pass(number + 1, n_passes, train, error, time.perf_counter() - began))
     except KeyboardInterrupt:
         print("dotbias: stopped by hand; what is fitted so far is kept.", file=sys.stderr)
     factors = best.factors or fit.factors()
@@ -114,17 +107,10 @@ def run(
     return factors
 
 
-def teller(progress: Progress) -> Callable[[Pass], None]:
-    """The function that is told of passes: the caller's own, a line on stderr, or nothing."""
-    if callable(progress):
-        return progress
-    shown = sys.stderr.isatty() if progress is None else progress
-    return _print if shown else lambda _: None
-
-
-def _print(p: Pass) -> None:
+def line(p: Pass) -> str:
+    """What is shown of a pass."""
     valid = "" if math.isnan(p.valid) else f"  valid {p.valid:.4f}"
-    print(f"pass {p.number}/{p.of}  train {p.train:.4f}{valid}  {p.seconds:.2f} s", file=sys.stderr, flush=True)
+    return f"pass {p.number}/{p.of}  train {p.train:.4f}{valid}  {p.seconds:.2f} s"
 
 
 def rmse(factors: Factors, ratings: Ratings) -> float:
@@ -158,17 +144,6 @@ def clip_range(ratings: Ratings, y_range: tuple[float, float] | None) -> tuple[f
     return float(low), float(high)
 
 
-@contextmanager
-def threads(work: int) -> Iterator[None]:
-    """Within it, one thread where the work of a pass is too little for more to pay. The bits are the same."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1 if work < ALONE else before)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
 def mean_of(ratings: Ratings) -> float:
     """The mean rating, summed in float64.
 
@@ -196,50 +171,21 @@ def check_finite(factors: Factors, *, hint: str = "lower the rate (lr=), or rais
 
 
 def save(path: Path, fit: Fit, best: Best, done: int) -> None:
-    """Put a fit away after ``done`` passes; the file is replaced atomically."""
-    from safetensors.numpy import save as pack
-
+    """Put a fit away after ``done`` passes."""
     arrays = {f"fit/{name}": a for name, a in fit.state().items()}
-    log: dict[str, Any] = {"fit": fit.describe(), "done": done, "best": None}
+    log: dict[str, Any] = {"done": done, "best": None}
     if best.factors is not None:
         state = best.factors.state()
         arrays |= {f"best/{name}": a for name, a in state.arrays.items()}
         log["best"] = {"error": best.error, "settings": state.settings}
-    blob = pack({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"log": json.dumps(log)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as f:
-        f.write(blob)
-        f.flush()
-        os.fsync(f.fileno())
-    part.replace(path)
+    checkpoint.save(path, arrays, fit.describe(), log)
 
 
 def load(path: Path, fit: Fit, best: Best) -> int:
-    """Put a fit back to where :func:`save` left it; how many passes it had made.
-
-    Raises:
-        ModelFileError: if the file is no checkpoint.
-        SettingError: if it is of another fit.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as f:
-            log = json.loads((f.metadata() or {})["log"])
-            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as e:
-        raise ModelFileError(f"{path} is no checkpoint: {e}", hint="delete it to start afresh.") from e
-    mine, saved = json.loads(json.dumps(fit.describe())), log["fit"]
-    if mine != saved:
-        other = ", ".join(f"{k}: {saved.get(k)} there, {mine[k]} here" for k in mine if mine[k] != saved.get(k))
-        raise SettingError(f"{path} is of another fit ({other}).", hint="give the same settings and rng, or delete it.")
-    fit.restore(_under("fit/", arrays))
+    """Put a fit back to where :func:`save` left it; how many passes it had made."""
+    arrays, log = checkpoint.load(path, fit.describe())
+    fit.restore(checkpoint.under("fit/", arrays))
     if log["best"] is not None:
         best.error = log["best"]["error"]
-        best.factors = Factors.from_state(_under("best/", arrays), log["best"]["settings"])
+        best.factors = Factors.from_state(checkpoint.under("best/", arrays), log["best"]["settings"])
     return log["done"]
-
-
-def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checkpoint import key_of
 from ..errors import check_not_negative, check_positive
 from ..factors import Factors, Ridge
 from ..ratings import Ratings
 from ..rng import Rng
-from ..rng import key as draw_key
 from . import _als_kernels as kernels
 from ._blocks import counts, frozen, stream
 from ._compile import announce_compile
-from ._passes import Progress, check_finite, check_whole, clip_range, mean_of, run, threads
+from ._passes import Pass, check_finite, check_whole, clip_range, mean_of, run
+from ._progress import Progress
 
 START_SD = 0.3  # of the users' first factors, over √K
 PARTS = 256  # of the work: many times the threads
@@ -34,34 +35,36 @@ def als(
     *,
     n_factors: int = 64,
     n_sweeps: int = 10,
-    reg: float = 0.08,
-    reg_bias: float = 0.1,
-    by_count: bool = True,
+    reg: float = 0.05,
+    reg_once: float = 5.0,
+    reg_bias: float = 0.01,
+    reg_bias_once: float = 2.0,
     y_range: tuple[float, float] | None = None,
     valid: Ratings | None = None,
     rng: Rng = None,
-    progress: Progress = None,
+    progress: Progress[Pass] = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
 ) -> Factors:
     """Fit biases and factors by alternating least squares.
 
-    Minimises  Σ (value - score)² + Σ_rows n (reg ‖factors‖² + reg_bias bias²),  n the row's number of ratings, 1 if
-    not ``by_count``. The mean rating is held fixed. Defaults were chosen by cross-validation inside the lesson's
-    train part (bench/LOG.md).
+    Minimises  Σ (value - score)² + Σ_rows (reg_once + n reg) ‖factors‖² + (reg_bias_once + n reg_bias) bias²,  n the
+    row's number of ratings. The mean rating is held fixed. Defaults were chosen by cross-validation inside the train
+    parts of the lesson's split and of ML-1M (bench/LOG.md).
 
     Args:
         ratings: the training ratings.
         n_factors: K.
         n_sweeps: how often both sides are solved.
-        reg: ridge on factors, above 0.
-        reg_bias: ridge on biases, 0 or more.
-        by_count: whether ridges grow with a row's number of ratings.
+        reg: ridge on a row's factors, for each of its ratings.
+        reg_once: ridge on a row's factors, once.
+        reg_bias: ridge on a row's bias, for each of its ratings.
+        reg_bias_once: ridge on a row's bias, once.
         y_range: where scores are clipped; by default the scale of train.
         valid: watched after every sweep; the sweep that is best on it is returned.
         rng: draws the users' first factors; the same rng gives the same bits for any number of threads.
-        progress: told of every sweep (:class:`~dotbias.solvers._passes.Pass`); True prints a line on stderr, None
-            does so where that is a terminal.
+        progress: told of every sweep (:class:`~dotbias.solvers._passes.Pass`); True shows a bar on stderr (lines
+            where that is no terminal), None does so on a terminal only.
         checkpoint: file written after every ``checkpoint_every`` sweeps; if it is there, the fit goes on from it, to
             the same bits. It must be the same fit: ratings, settings, rng.
         checkpoint_every: in sweeps.
@@ -74,13 +77,15 @@ def als(
         SettingError: a setting that makes no sense.
         DivergedError: if a number is no longer finite.
     """
+    path = None if checkpoint is None else Path(checkpoint)
     check_whole(n_factors=n_factors, n_sweeps=n_sweeps, checkpoint_every=checkpoint_every)
-    check_positive(reg=reg)
-    check_not_negative(reg_bias=reg_bias)
+    check_not_negative(reg=reg, reg_once=reg_once, reg_bias=reg_bias, reg_bias_once=reg_bias_once)
+    check_positive(**{"reg + reg_once": reg + reg_once})
+    ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
     y_range = clip_range(ratings, y_range)
-    with announce_compile(), threads(len(ratings) * n_factors):
-        fit = Alternation(ratings, n_factors, Ridge(reg_bias, reg, by_count), y_range, draw_key(rng), valid)
-        return run(fit, n_sweeps, valid=valid, progress=progress, checkpoint=checkpoint, every=checkpoint_every)
+    with announce_compile():
+        fit = Alternation(ratings, n_factors, ridge, y_range, key_of(rng, path), valid)
+        return run(fit, n_sweeps, valid=valid, progress=progress, path=path, every=checkpoint_every)
 
 
 class Side(NamedTuple):
@@ -110,7 +115,8 @@ class Alternation:
         columns = frozen(ratings.users), frozen(ratings.items), frozen(ratings.explicit())
         self.by_user = side(columns[0], columns[1], columns[2], ratings.n_users, n_factors)
         self.by_item = side(columns[1], columns[0], columns[2], ratings.n_items, n_factors)
-        self.penalty = reg._replace(by_count=False).diagonal(n_factors, 1)
+        once, once_and_each = reg.diagonal(n_factors, 0), reg.diagonal(n_factors, 1)
+        self.once, self.each = once, once_and_each - once
         self.users = first_rows(np.diff(self.by_user.starts), n_factors, stream(key, 0))
         self.user_bias = np.zeros(ratings.n_users, np.float32)
         self.items = np.zeros((ratings.n_items, self.users.shape[1]), np.float32)
@@ -129,7 +135,7 @@ class Alternation:
         R = len(own.starts) - 1
         rows, bias = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32)
         squares, mean = np.empty(R), np.float32(self.mean)
-        given = mean, other, other_bias, self.penalty, self.reg.by_count
+        given = mean, other, other_bias, self.once, self.each
         kernels.half_step(own.cuts, own.starts, own.others, own.values, *given, rows, bias, squares)
         return rows, bias, squares
 
@@ -161,7 +167,8 @@ def side(rows: np.ndarray, others: np.ndarray, values: np.ndarray, n_rows: int, 
     starts = np.concatenate([[0], np.cumsum(n)])
     out = np.empty_like(others), np.empty_like(values)
     kernels.sort_by(rows, others, values, starts[:-1].copy(), *out)
-    work = np.cumsum(n + (n > 0) * n_factors)  # a rating costs K², a row K³
+    short = n <= n_factors // 2
+    work = np.cumsum(np.where(short, n * n / n_factors, n + n_factors))  # in K²: see _als_kernels
     cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
     return Side(starts, *out, np.concatenate([[0], cuts, [n_rows]]))
 

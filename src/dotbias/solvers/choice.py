@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from ..factors import Scorer
 from ..ratings import Ratings
+from ..rng import Rng
 
 SECONDS, BYTES = 60.0, 4e9  # what a fit may cost by the estimate below
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
@@ -50,6 +52,22 @@ def choose(ratings: Ratings) -> Choice:
     if seconds <= SECONDS and size <= BYTES:
         return Choice("gibbs", settings, f"gibbs, with {used}: {cost}, within {limits}.")
     return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
+
+
+def auto(ratings: Ratings, *, rng: Rng = None) -> Scorer:
+    """Fit what :func:`choose` chooses: the least error that a minute affords, without a setting to set.
+
+    Args:
+        ratings: the training ratings; side tables and times are used where they are there.
+        rng: the same rng gives the same bits.
+
+    Returns:
+        A Posterior (gibbs) or Factors (sgd).
+    """
+    from . import gibbs, sgd
+
+    choice = choose(ratings)
+    return {"gibbs": gibbs, "sgd": sgd}[choice.fitter](ratings, rng=rng, **choice.settings)
 
 
 def estimate(ratings: Ratings) -> tuple[float, float]:

@@ -11,25 +11,23 @@ rating (Albert & Chib 1993). The noise is found on a slice held out of train, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-import numba
-
+from ..checkpoint import key_of
 from ..errors import SettingError
 from ..posterior import Posterior
 from ..ratings import Ratings
 from ..rng import Rng
-from ..rng import key as draw_key
 from . import _gibbs_checkpoint as checkpoints
-from ._gibbs_fit import Bag, Fit, Settings, check, fingerprint, nbytes, which_bags
-from ._gibbs_run import Progress, Run
+from ._compile import announce_compile
+from ._gibbs_fit import Bag, Fit, Settings, check, describe, nbytes, which_bags
+from ._gibbs_run import Run, Sweep
+from ._progress import Progress, telling
+from ._threads import threads
 
-SMALL = 500_000  # ratings times factors
-
-Callback = Callable[[Progress], None]
+ALONE = 500_000  # ratings × factors: with fewer, one thread
 
 
 def gibbs(
@@ -47,7 +45,7 @@ def gibbs(
     chains: int = 1,
     valid: Ratings | None = None,
     rng: Rng = None,
-    callback: Callback | None = None,
+    progress: Progress[Sweep] = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 50,
 ) -> Posterior:
@@ -71,9 +69,10 @@ def gibbs(
         chains: how many chains; with 2 or more, ``trace.r_hat()`` compares them.
         valid: ratings of the same rows to search the noise and watch the error on, instead of a slice of train.
         rng: seed or Generator; the same rng gives the same bits for any number of threads.
-        callback: called after each sweep.
-        checkpoint: a file, written every ``checkpoint_every`` sweeps and gone on from if it is there, to the same bits
-            (one chain only); it is left where it is.
+        progress: told of every sweep (:class:`~dotbias.solvers._gibbs_run.Sweep`); True shows a bar on stderr (lines
+            where that is no terminal), None does so on a terminal only.
+        checkpoint: file written after every ``checkpoint_every`` sweeps; if it is there, the fit goes on from it, to
+            the same bits (one chain only). It must be the same fit: ratings, settings, rng.
         checkpoint_every: in sweeps.
 
     Returns:
@@ -97,15 +96,24 @@ def gibbs(
         chains=chains,
     )
     check(settings, ratings)
-    key, fit = draw_key(rng), Fit(settings, ratings)
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and chains > 1:
+        raise SettingError(f"a checkpoint holds one chain; chains is {chains}.", hint="chains=1.")
+    key, fit = key_of(rng, path), Fit(settings, ratings)
     run = fit.run(key, valid)
     runs, notes = [run], []
     try:
-        with _threads(len(ratings) * n_factors):
-            _sample(run, callback, _Saving(checkpoint, checkpoint_every, settings, ratings, valid))
+        with announce_compile(), threads(len(ratings) * n_factors, ALONE), telling(progress, _line, None) as tell:
+            if path is None:
+                _sample(run, tell)
+            else:
+                about = describe(settings, ratings, valid, key)
+                if path.exists():
+                    checkpoints.load(path, run, about)
+                _sample(run, tell, lambda r: checkpoints.save(path, r, about), checkpoint_every)
             for c in range(1, chains):
                 runs.append(fit.again(run, key ^ c))
-                _sample(runs[-1], callback, None)
+                _sample(runs[-1], tell)
     except KeyboardInterrupt:
         runs = [r for r in runs if r.trace] or [run]
         notes.append(f"stopped by hand in sweep {runs[-1].chain.sweep}.")
@@ -119,46 +127,17 @@ def posterior_nbytes(
     return nbytes(ratings, n_factors=n_factors, keep=keep, bags=which_bags(bags), days=days)
 
 
-@contextmanager
-def _threads(work: int) -> Iterator[None]:
-    """One thread for small work, where waiting for each other costs more than it saves; the bits are the same."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1 if work < SMALL else before)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
-class _Saving:
-    """Where and when a run is written down."""
-
-    def __init__(
-        self, path: str | Path | None, every: int, settings: Settings, ratings: Ratings, valid: Ratings | None
-    ):
-        if path is not None and settings.chains > 1:
-            raise SettingError(f"a checkpoint holds one chain; chains is {settings.chains}.", hint="chains=1.")
-        self.path, self.every = Path(path) if path is not None else None, every
-        self.word = fingerprint(settings, ratings, valid) if path is not None else ""
-
-    def resume(self, run: Run) -> None:
-        if self.path is not None and self.path.exists():
-            checkpoints.load(self.path, run, self.word)
-
-    def save(self, run: Run) -> None:
-        if self.path is not None and (run.chain.sweep - 1) % self.every == 0:
-            checkpoints.save(self.path, run, self.word)
-
-
-def _sample(run: Run, callback: Callback | None, saving: _Saving | None) -> None:
-    """Sweep until the run is done."""
-    if saving is not None:
-        saving.resume(run)
+def _sample(run: Run, tell: Callable[[Sweep], None], save: Callable[[Run], None] | None = None, every: int = 1) -> None:
+    """Sweep until the run is done, saving it now and then."""
     going = not run.memory.get("finished", False)
     while going:
         going = run.step()
         run.memory["finished"] = not going
-        if saving is not None:
-            saving.save(run)
-        if callback is not None:
-            callback(run.progress())
+        if save is not None and ((run.chain.sweep - 1) % every == 0 or not going):
+            save(run)
+        tell(run.progress())
+
+
+def _line(s: Sweep) -> str:
+    """What is shown of a sweep."""
+    return f"sampling: {s.phase}, sweep {s.sweep}"

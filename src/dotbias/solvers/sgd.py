@@ -19,41 +19,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checkpoint import key_of
 from ..errors import DataError, DivergedError, SettingError, check_not_negative, check_positive
 from ..factors import Factors, Link, Ridge
 from ..ratings import Ratings
 from ..rng import Rng
-from ..rng import key as draw_key
 from ..schedules import Schedule, cosine
 from . import _blocks
 from . import _kernels as kernels
 from ._compile import announce_compile
-from ._passes import Progress, check_whole, clip_range, mean_of, run, threads
+from ._passes import Pass, check_whole, clip_range, mean_of, run
+from ._progress import Progress
+from ._threads import threads
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
 START_SD = 0.1  # of the first factors
+ALONE = 3_000_000  # ratings × factors: with fewer, one thread
 EXPLODED = 10.0  # widths of the scale: a larger RMSE is no fit any more
-
-
-class Decay(NamedTuple):
-    """Ridges in units of the summed squared error: for each of a row's ratings, and once per row."""
-
-    reg: float
-    reg_once: float
-    reg_bias: float
-    reg_bias_once: float
-
-    def per_visit(self, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """λ of factors and β of biases each time a row of n ratings is visited: (R,), (R,)."""
-        n = np.maximum(n, 1)
-        return self.reg + self.reg_once / n, self.reg_bias + self.reg_bias_once / n
-
-    def ridge(self, n: np.ndarray) -> Ridge:
-        """As a newcomer's ridge: exact where either part is zero, else by count and right for the median n (R,)."""
-        if not self.reg and not self.reg_bias:
-            return Ridge(self.reg_bias_once, self.reg_once)
-        typical = float(np.median(n[n > 0]))
-        return Ridge(self.reg_bias + self.reg_bias_once / typical, self.reg + self.reg_once / typical, by_count=True)
 
 
 def sgd(
@@ -70,7 +52,7 @@ def sgd(
     y_range: tuple[float, float] | None = None,
     valid: Ratings | None = None,
     rng: Rng = None,
-    progress: Progress = None,
+    progress: Progress[Pass] = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
     scratch: str | Path | None = None,
@@ -95,8 +77,8 @@ def sgd(
             sigmoid's exceed by a twentieth at both ends.
         valid: watched after every pass; the pass that is best on it is returned.
         rng: draws the first factors and all orders; the same rng gives the same bits for any number of threads.
-        progress: told of every pass (:class:`~dotbias.solvers._passes.Pass`); True prints a line on stderr, None does
-            so where that is a terminal.
+        progress: told of every pass (:class:`~dotbias.solvers._passes.Pass`); True shows a bar on stderr (lines
+            where that is no terminal), None does so on a terminal only.
         checkpoint: file written after every ``checkpoint_every`` passes; if it is there, the fit goes on from it, to
             the same bits. It must be the same fit: ratings, settings, rng.
         checkpoint_every: in passes.
@@ -104,22 +86,23 @@ def sgd(
             in memory, or where the ratings are memory-mapped in the system's folder for temporary files.
 
     Returns:
-        Factors; rows without ratings are zero. Their ``reg`` is the ridge of the fit, exactly where it is only by
-        count or only once. Ctrl-C returns what is fitted so far.
+        Factors; rows without ratings are zero. Their ``reg`` is the ridge of the
+        fit. Ctrl-C returns what is fitted so far.
 
     Raises:
         DataError: no ratings, no finite ones, or for a sigmoid all of one value.
         SettingError: a setting that makes no sense, a checkpoint of another fit.
         DivergedError: if the error explodes.
     """
+    path = None if checkpoint is None else Path(checkpoint)
     check_whole(n_factors=n_factors, n_epochs=n_epochs, checkpoint_every=checkpoint_every)
-    decay = Decay(reg, reg_once, reg_bias, reg_bias_once)
-    check_not_negative(**decay._asdict())
+    check_not_negative(reg=reg, reg_once=reg_once, reg_bias=reg_bias, reg_bias_once=reg_bias_once)
+    ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
     shape = Shape(n_factors, *_link(ratings, link, y_range))
     schedule = _schedule(lr)
-    with announce_compile(), threads(len(ratings) * n_factors), _folder(ratings, scratch) as folder:
-        fit = Descent(ratings, shape, decay, schedule, n_epochs, draw_key(rng), valid=valid, folder=folder)
-        return run(fit, n_epochs, valid=valid, progress=progress, checkpoint=checkpoint, every=checkpoint_every)
+    with announce_compile(), threads(len(ratings) * n_factors, ALONE), _folder(ratings, scratch) as folder:
+        fit = Descent(ratings, shape, ridge, schedule, n_epochs, key_of(rng, path), valid=valid, folder=folder)
+        return run(fit, n_epochs, valid=valid, progress=progress, path=path, every=checkpoint_every)
 
 
 class Shape(NamedTuple):
@@ -149,7 +132,7 @@ class Descent:
         self,
         ratings: Ratings,
         shape: Shape,
-        decay: Decay,
+        reg: Ridge,
         schedule: Schedule,
         n_epochs: int,
         key: int,
@@ -158,7 +141,7 @@ class Descent:
         folder: Path | None = None,
     ):
         self.ratings, self.valid, self.shape, self.key = ratings, valid, shape, key
-        self.decay, self.schedule, self.n_epochs = decay, schedule, n_epochs
+        self.reg, self.schedule, self.n_epochs = reg, schedule, n_epochs
         low, high = ratings.scale()
         self.exploded = EXPLODED * max(high - low, 1e-3)
         self.user_counts = _blocks.counts(ratings.users, ratings.n_users)
@@ -168,7 +151,7 @@ class Descent:
         rng = _blocks.stream(key, 1)
         parts = (self.user_counts, self.blocks.user_at), (self.item_counts, self.blocks.item_at)
         self.P, self.Q = (first_factors(n, at, shape.n_factors, width, rng) for n, at in parts)
-        self.user, self.item = (first_biases(n, at, decay) for n, at in parts)
+        self.user, self.item = (first_biases(n, at, reg) for n, at in parts)
 
     def step(self, number: int) -> float:
         """Pass ``number`` over all ratings."""
@@ -192,8 +175,7 @@ class Descent:
         s, u, i = self.shape, self.blocks.user_at, self.blocks.item_at
         biases = self.user[u, kernels.BIAS], self.item[i, kernels.BIAS]
         parts = *biases, self.P[u, : s.n_factors], self.Q[i, : s.n_factors]
-        reg, item_reg = self.decay.ridge(self.user_counts), self.decay.ridge(self.item_counts)
-        return Factors(s.mean, *parts, s.link, s.y_range, reg, None if item_reg == reg else item_reg)
+        return Factors(s.mean, *parts, s.link, s.y_range, self.reg)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that passes change."""
@@ -208,7 +190,7 @@ class Descent:
         """What makes two fits the same."""
         rates = [self.schedule(p / 16) for p in range(17)]
         valid = None if self.valid is None else self.valid.fingerprint()
-        fit = {"solver": "sgd", "n_epochs": self.n_epochs, "rates": rates, **self.decay._asdict(), "key": self.key}
+        fit = {"solver": "sgd", "n_epochs": self.n_epochs, "rates": rates, "reg": list(self.reg), "key": self.key}
         shape = {"n_factors": self.shape.n_factors, "link": self.shape.link, "y_range": str(self.shape.y_range)}
         return {**fit, **shape, "train": self.ratings.fingerprint(), "valid": valid}
 
@@ -223,10 +205,12 @@ def first_factors(n: np.ndarray, at: np.ndarray, n_factors: int, width: int, rng
     return x
 
 
-def first_biases(n: np.ndarray, at: np.ndarray, decay: Decay) -> np.ndarray:
-    """Zero biases and the rows' decays (R, 4) at the positions ``at``."""
+def first_biases(n: np.ndarray, at: np.ndarray, reg: Ridge) -> np.ndarray:
+    """Zero biases (R, 4) at the positions ``at``, beside what each of a row's n (R,) ratings shrinks it by."""
     x = np.zeros((len(n), 4), np.float32)
-    x[at, kernels.DECAY], x[at, kernels.BIAS_DECAY] = decay.per_visit(n)
+    x[at, kernels.DECAY], x[at, kernels.BIAS_DECAY] = (
+        each + once / np.maximum(n, 1) for once, each in ((reg.factors, reg.factors_each), (reg.bias, reg.bias_each))
+    )
     return x
 
 

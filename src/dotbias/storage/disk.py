@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import stat
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,6 @@ from ..errors import ModelFileError
 from .manifest import BLOBS, MANIFEST
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}\.(safetensors|parquet)")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Put a whole file in place in one step, on the disk before it has its name."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
 
 
 def sync(folder: Path) -> None:

@@ -16,8 +16,9 @@ import polars as pl
 
 from ..errors import ModelFileError, SettingError, did_you_mean, require
 from ..factors import Scorer, State
+from ..files import write
 from ..ratings import Ids, Ratings
-from .disk import check_writable, lock, read, remove_others, sync, write
+from .disk import check_writable, lock, read, remove_others, sync
 from .manifest import BLOBS, FORMAT, LOADERS, MANIFEST, parse, to_json, version
 
 NEEDS_TORCH = {"net"}

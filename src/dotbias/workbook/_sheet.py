@@ -8,7 +8,6 @@ module knows no model; xlsxwriter (extra ``xlsx``) is imported when a ``Book`` i
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import SettingError, require
+from ..files import write
 from ._style import PLAIN, STYLES
 
 Value = float | int | str
@@ -114,9 +114,7 @@ class Book:
             raise SettingError(f"a workbook cannot be written to {str(path)!r}.", hint=hint)
         self._write_choices()
         self.file.close()
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.write_bytes(self._stream.getvalue())
-        part.replace(path)
+        write(path, self._stream.getvalue())
         return path
 
     def _write_choices(self) -> None:
