@@ -2,7 +2,7 @@
 
 Every figure is the median of five rngs on one split, at shipped defaults; nothing here chooses a setting. The lesson's
 split is accompanied by splits drawn with seeds 43 to 47. "everything" is what ``--fitter auto`` would use: histories,
-side tables, the rating's day where there are times. Fitting seconds leave out imports and compilation.
+side tables, the rating's day where there are times. Seconds and memory are ``python -m bench peers``'s to measure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -71,7 +70,7 @@ def seeds() -> str:
     lines = ["### Other seeds of the lesson's kind of split (MSE, rng 0)\n"]
     lines += [f"| fitter | {' | '.join(map(str, range(43, 48)))} |", "|---" * 6 + "|"]
     for name in names:
-        errors = [run((SIMPLE | BAYES)[name], split.lesson(ratings, seed=seed), 0)[0] for seed in range(43, 48)]
+        errors = [run((SIMPLE | BAYES)[name], split.lesson(ratings, seed=seed), 0) for seed in range(43, 48)]
         lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in errors)} |")
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
@@ -87,7 +86,7 @@ def folds() -> str:
     lines = ["### ML-100K, u1 to u5 (RMSE, rng 0)\n", "| fitter | u1 | u2 | u3 | u4 | u5 | mean |", "|---" * 7 + "|"]
     for name in ("sgd", "gibbs, ids, 16 factors", "gibbs, everything", "gibbs, everything, ordinal"):
         parts = [datasets.split_of("ml-100k", f"u{k}") for k in range(1, 6)]
-        errors = [run((SIMPLE | BAYES)[name], p, 0)[0] ** 0.5 for p in parts]
+        errors = [run((SIMPLE | BAYES)[name], p, 0) ** 0.5 for p in parts]
         lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in [*errors, mean(errors)])} |")
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
@@ -127,32 +126,22 @@ def main() -> None:
 
 
 def table(title: str, parts: split.Split, fitters: dict[str, Callable], n_rngs: int = 5) -> str:
-    """Rows of medians: MSE, its range over rngs, RMSE, seconds of fitting."""
-    warm_up(parts.train)
-    lines = [f"### {title}\n", "| fitter | MSE | over rngs | RMSE | fit, s |", "|---|---|---|---|---|"]
+    """Rows of medians: MSE, its range over rngs, RMSE."""
+    lines = [f"### {title}\n", "| fitter | MSE | over rngs | RMSE |", "|---|---|---|---|"]
     for name, fit in fitters.items():
-        errors, seconds = zip(*(run(fit, parts, rng) for rng in range(1 if name in SETTLED else n_rngs)), strict=True)
+        errors = [run(fit, parts, rng) for rng in range(1 if name in SETTLED else n_rngs)]
         spread = f"{min(errors):.4f} to {max(errors):.4f}" if len(errors) > 1 else ""
         mse = median(errors)
-        lines.append(f"| {name} | {mse:.4f} | {spread} | {mse**0.5:.4f} | {median(seconds):.2f} |")
+        lines.append(f"| {name} | {mse:.4f} | {spread} | {mse**0.5:.4f} |")
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
 
 
-def warm_up(train: Ratings) -> None:
-    """Compile the kernels, or load them from the cache, on a few ratings."""
-    few = train.take(range(300))
-    sgd(few, n_epochs=1), als(few, n_sweeps=1), gibbs(few, n_sweeps=2), gibbs(few, n_sweeps=2, ordinal=True)
-
-
-def run(fit: Callable, parts: split.Split, rng: int) -> tuple[float, float]:
-    """(MSE on test, seconds of fitting)."""
-    start = time.perf_counter()
-    scorer = fit(parts.train, rng=rng)
-    seconds = time.perf_counter() - start
-    test = parts.test
+def run(fit: Callable, parts: split.Split, rng: int) -> float:
+    """MSE on test."""
+    scorer, test = fit(parts.train, rng=rng), parts.test
     guess = scorer.score(test.users, test.items, test.times)
-    return float(((guess - test.values) ** 2).mean(dtype="float64")), seconds
+    return float(((guess - test.values) ** 2).mean(dtype="float64"))
 
 
 def machine() -> str:

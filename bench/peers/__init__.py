@@ -1,6 +1,6 @@
 """Ours beside the libraries a user would pick instead: ``python -m bench peers`` (writes RESULTS.md).
 
-Each peer runs in a process of its own, in an environment of its own (made under ``.bench/`` by ``--install``), on the
+Each peer runs in a process of its own, in an environment of its own (made under ``.bench/`` the first time), on the
 same split as ours and with the same number of threads. Time is that of fitting alone: imports, reading and the first
 compilation are left out, and compilation is shown apart. Error is on the held-out part, over all rows; memory is what
 the process grew by while fitting. Settings are the peer's defaults unless the row says otherwise; ours are as shipped.
@@ -25,7 +25,7 @@ from dotbias import datasets, features, split
 from dotbias.solvers.choice import usable
 
 from ..accuracy import machine, replace
-from .envs import ENVIRONMENTS, python_of
+from .envs import python_of
 
 HEAD = "| | runs | MSE | RMSE | fit, s | compile, s | memory, MB |\n" + "|---" * 7 + "|"
 HERE = Path(__file__).parent
@@ -67,7 +67,6 @@ SLOW_AT_A_MILLION = ("everything", "myFM", "Surprise")  # one rng there
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--install", action="store_true", help="make the peers' environments first (minutes)")
     parser.add_argument("--data", nargs="*", default=["lesson", "ml-100k-u1", "ml-1m"])
     parser.add_argument("--only", default="", help="rows whose name contains this; nothing is written then")
     parser.add_argument("--rngs", type=int, default=5)
@@ -75,9 +74,6 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
     arguments = parser.parse_args()
-    if arguments.install:
-        for environment in ENVIRONMENTS:
-            python_of(environment, install=True)
     for data in arguments.data:
         title = f"### Ours beside the peers: {TITLES.get(data, data)}; {arguments.threads} threads, medians over rngs\n"
         print(f"{title}\n{HEAD}", flush=True)
@@ -86,7 +82,7 @@ def main() -> None:
         if not arguments.only:
             marks = f"<!-- peers-{data}: written by python -m bench peers -->\n", f"<!-- /peers-{data} -->\n"
             replace(arguments.write, "\n".join(lines) + f"\n\n{machine()}", *marks)
-            picture(data, found, arguments.pictures / f"peers-{data}.png")
+            picture(lines[2:], TITLES.get(data, data), arguments.pictures / f"peers-{data}.png")
 
 
 TITLES = {
@@ -171,21 +167,34 @@ def show(name: str, runs: list[dict[str, float]]) -> str:
     return f"| {name} | {len(runs)} | {mse:.4f} | {mse**0.5:.4f} | {fit:.2f} | {compiled:.1f} | {memory:.0f} |"
 
 
-def picture(data: str, found: dict[str, list[dict[str, float]]], path: Path) -> None:
-    """Error against seconds of fitting, a point per row: lower and further left is better."""
+def picture(lines: list[str], title: str, path: Path) -> None:
+    """Error against seconds of fitting, a point per row of the table: lower and further left is better."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from dotbias.plots.reading import free_place
+
+    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in lines]
+    rows = [row for row in rows if row[2].startswith("0.") or row[2].startswith("1.")]
+    x, y = np.array([float(row[4]) for row in rows]), np.array([float(row[3]) for row in rows])
+    ours = np.array([row[0].startswith("dotbias") for row in rows])
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
-    for name, runs in found.items():
-        if runs:
-            x, y = median(r["fit_s"] for r in runs), median(r["mse"] for r in runs) ** 0.5
-            ours = name.startswith("dotbias")
-            colour = "tab:red" if ours else "tab:blue"
-            axes.plot(x, y, "o" if ours else "s", color=colour)
-            axes.annotate(name, (x, y), (5, 3), textcoords="offset points", fontsize=8, color=colour)
+    axes.scatter(x[ours], y[ours], color="tab:red", label="dotbias")
+    axes.scatter(x[~ours], y[~ours], color="tab:blue", marker="s", label="other libraries")
     axes.set(xscale="log", xlabel="seconds of fitting (compilation apart)", ylabel="RMSE on the held-out part")
-    axes.set_title(f"{TITLES.get(data, data)}: error against time; lower and further left is better")
-    axes.margins(x=0.2)
+    axes.set_title(f"Error against time, {title}: lower and further left is better", fontsize=10)
+    axes.margins(x=0.15, y=0.08)
+    axes.legend()
     axes.grid(alpha=0.3)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    points, taken = np.c_[x, y], []
+    inside, dots = axes.get_window_extent(renderer), axes.transData.transform(points)
+    for k, row in enumerate(rows):
+        name, colour = row[0].removeprefix("dotbias "), "tab:red" if ours[k] else "tab:blue"
+        text = axes.annotate(name, points[k], (6, 0), textcoords="offset points", fontsize=8, color=colour)
+        box = free_place(text, inside, taken, np.delete(dots, k, 0), renderer)
+        taken.append(box or text.get_window_extent(renderer))
     figure.savefig(path, dpi=80)

@@ -28,15 +28,16 @@ ENVIRONMENTS: dict[str, list[list[str]]] = {  # name -> pip's arguments, one cal
 }
 
 
-def python_of(environment: str, *, install: bool = False) -> str:
-    """The interpreter of an environment ("ours" is this one); made first if asked."""
+def python_of(environment: str) -> str:
+    """The interpreter of an environment ("ours" is this one); made first where it is not there, whole or not at all."""
     if environment == "ours":
         return sys.executable
-    python = FOLDER / environment / "bin" / "python"
-    if install and not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(FOLDER / environment)], check=True)
+    folder = FOLDER / environment
+    python, done = folder / "bin" / "python", folder / "installed"
+    if not done.exists():
+        sys.stderr.write(f"bench: making the peers' environment {environment!r} (minutes, once) …\n")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         for packages in ENVIRONMENTS[environment]:
             subprocess.run([str(python), *PIP, *packages], check=True)
-    if not python.exists():
-        raise SystemExit(f"the environment {environment} is not there: python -m bench peers --install")
+        done.touch()
     return str(python)

@@ -32,7 +32,7 @@ FITTERS = {
 }
 AUTO = "auto"  # gibbs where an estimate affords it, else sgd: see solvers.choice
 NOT_SETTINGS = {
-    *("train", "ratings", "valid", "rng", "progress", "callback", "fit"),
+    *("train", "ratings", "valid", "rng", "progress", "fit"),
     *("checkpoint", "checkpoint_every", "scratch"),
 }
 TORCH = {"learner"}

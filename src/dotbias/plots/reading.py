@@ -69,7 +69,7 @@ def _label(page: Figure, ax: Axes, points: np.ndarray, names: Sequence[str], n_l
         if len(dots) == n_labels:
             break
         text = ax.annotate(name, points[k], (0, 0), textcoords="offset points", size=8, zorder=5, path_effects=halo)
-        box = _free_place(text, inside, taken, at[dots], renderer)
+        box = free_place(text, inside, taken, at[dots], renderer)
         if box is None or any(b.padded(DOT).contains(*at[k]) for b in taken):
             text.remove()
             continue
@@ -82,7 +82,7 @@ DOT = 6  # pixels kept free around a labelled dot
 PLACES = ((6, 0), (-6, 0), (0, 6), (0, -6))  # points right of, left of, above and below the dot
 
 
-def _free_place(text: Any, inside: Any, taken: Sequence[Any], dots: np.ndarray, renderer: Any) -> Any:
+def free_place(text: Any, inside: Any, taken: Sequence[Any], dots: np.ndarray, renderer: Any) -> Any:
     """Move the text to its first free place and return its box in pixels, or None."""
     for dx, dy in PLACES:
         text.set(
