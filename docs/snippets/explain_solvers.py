@@ -33,7 +33,8 @@ low, high = posterior.interval(few.users, few.items, few.times, level=0.8)
 stars = posterior.star_probabilities(few.users, few.items, few.times)  # (3, L)
 for k in range(3):
     likeliest = posterior.stars[stars[k].argmax()]
-    print(f"80 %: {low[k]:.1f} to {high[k]:.1f}, likeliest {likeliest:g} stars, given {few.values[k]:g}")
+    said = f"{low[k]:.1f} to {high[k]:.1f} with 80 %, likeliest {likeliest:g} stars"
+    print(f"{said}; given: {few.values[k]:g}")
 # --8<-- [end:sure]
 
 # --8<-- [start:plain]
