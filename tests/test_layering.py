@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
 ROWS = {  # a module may import, at its top, only from rows below its own; modules of one row in the order given
-    0: ["errors", "rng", "files", "checkpoint"],
+    0: ["errors", "rng", "progress", "files", "checkpoint"],
     1: ["readers", "ratings"],
     2: ["split", "features", "datasets"],
     3: ["factors", "trace", "posterior", "metrics", "schedules", "steps"],

@@ -38,6 +38,14 @@ def key(rng: Rng = None) -> int:
     return int(numpy_rng(rng).integers(2**63))
 
 
+def stream(key: int, number: int) -> np.random.Generator:
+    """The ``number``-th numpy Generator of a fit: a function of (key, number) alone, so that none need be kept.
+
+    Counter-based (Philox; Salmon et al. 2011).
+    """
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, number]))
+
+
 def torch_rng(rng: Rng = None, *, device: str = "cpu") -> torch.Generator:
     """A torch Generator on ``device``, seeded by one draw from ``rng``."""
     import torch
