@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
 ROWS = {  # a module may import, at its top, only from rows below its own; modules of one row in the order given
     0: ["errors", "rng", "progress", "files", "checkpoint"],
     1: ["ids", "readers", "ratings"],
-    2: ["split", "features", "datasets"],
-    3: ["factors", "trace", "posterior", "metrics", "schedules", "steps"],
+    2: ["settings", "split", "features", "datasets"],
+    3: ["scorer", "objective", "factors", "trace", "posterior", "metrics", "schedules", "steps"],
     4: ["models", "module_scorer", "losses", "optim", "batches", "callbacks", "solvers", "baselines"],
-    5: ["learner"],
+    5: ["learner", "gradient", "fitters"],
     6: ["evaluation", "search", "interpret", "storage", "recommender"],
     7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
