@@ -34,10 +34,10 @@ LONG = {  # hundreds of sweeps: compared only where they were recorded
 
 
 def arrays(fitted):
-    """Everything that a fit has found."""
+    """Everything that a fit has found; not what is computed from it, such as compressed factors."""
     traced = [name != "error on valid" for name in fitted.trace.names]  # this column came later
     found = {"noise": np.array([fitted.noise, fitted.star_noise]), "trace": fitted.trace.values[:, :, traced]}
-    return fitted.state().arrays | found
+    return {k: a for k, a in fitted.state().arrays.items() if not k.startswith("compressed.")} | found
 
 
 def fit(name, **options):

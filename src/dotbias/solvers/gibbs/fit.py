@@ -14,6 +14,7 @@ from ...posterior import Posterior
 from ...progress import Progress, Tell, telling
 from ...ratings import Ratings
 from ...rng import Rng
+from ...settings import Count, checked
 from .._compile import announce_compile
 from .._threads import sharing
 from . import checkpoint as checkpoints
@@ -31,24 +32,25 @@ SHARED = 300_000  # ratings from which loops are shared between threads: with fe
 LEAST_RATINGS = 400  # fewer are not worth a slice: the noise is drawn in sample
 
 
+@checked
 def gibbs(
     train: Ratings,
     *,
-    n_factors: int = 16,
-    n_sweeps: int | None = None,
+    n_factors: Count = 16,
+    n_sweeps: Count | None = None,
     item_features: Sequence[str] = (),
     user_features: Sequence[str] = (),
     histories: bool | History | Sequence[History] = False,
     days: bool = False,
     ordinal: bool = False,
     noise: Noise = "auto",
-    keep: int = 100,
-    chains: int = 1,
+    keep: Count = 100,
+    chains: Count = 1,
     valid: Ratings | None = None,
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 50,
+    checkpoint_every: Count = 50,
 ) -> Posterior:
     """Fit a Bayesian factorization machine by Gibbs sampling.
 

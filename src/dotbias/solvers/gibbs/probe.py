@@ -17,7 +17,7 @@ class Probe(NamedTuple):
     """Pairs that are scored after every sweep.
 
     Attributes:
-        users, items: (n,) rows; at or past the end of train's tables for ids that train never named.
+        users, items: (n,) rows; negative, or past the end of train's tables, for ids that train never named.
         days: (n,) rows of train's days, -1 for none; empty where days are not used.
         values: (n,) standardised.
         levels: (n,) which star each value is; empty where one of them is no star of train's.
@@ -33,7 +33,7 @@ class Probe(NamedTuple):
 def scores(p: Problem, c: Chain, q: Probe) -> np.ndarray:
     """What the chain says now of the probe's pairs: f (n,) float64, standardised."""
     (bu, users), (bi, items) = (_and_stranger(p.sides[j], c.sides[j]) for j in (0, 1))
-    rows = np.minimum(q.users, len(bu) - 1), np.minimum(q.items, len(bi) - 1)
+    rows = _or_last(q.users, len(bu)), _or_last(q.items, len(bi))
     a, b = users[rows[0]], items[rows[1]]
     f = c.mean + bu[rows[0]] + bi[rows[1]] + np.einsum("nk,nk->n", a, b)
     for j, other_factors in ((0, b), (1, a)):
@@ -44,6 +44,11 @@ def scores(p: Problem, c: Chain, q: Probe) -> np.ndarray:
         known, day = (q.days >= 0).astype(np.float32), np.maximum(q.days, 0)
         f = f + known * (d.bias[day] + np.einsum("nk,nk->n", d.factors[day], a + b))
     return f.astype(np.float64)
+
+
+def _or_last(rows: np.ndarray, n: int) -> np.ndarray:
+    """Rows (n,), of n in all; the last in place of one that is not there."""
+    return np.where((rows >= 0) & (rows < n), rows, n - 1)
 
 
 def _and_stranger(s: ProblemSide, w: SideWeights) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,6 @@ from .prepare import Prepared
 from .problem import ProblemSide
 from .run import GibbsRun, Sample
 
-PARTS = ("mean", "user_bias", "item_bias", "users", "items", "day_bias", "day_factors", "fit_noise")
-
 
 def posterior(prepared: Prepared, runs: list[GibbsRun], notes: Sequence[str]) -> Posterior:
     """The samples of all runs, with noise and stars as the first one found them."""
@@ -23,7 +21,14 @@ def posterior(prepared: Prepared, runs: list[GibbsRun], notes: Sequence[str]) ->
     star_noise, cutpoints = _stars(prepared, run, samples, fitted)
     arrays = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
     return Posterior(
-        **{name: arrays[name] for name in PARTS},
+        mean=arrays["mean"],
+        user_bias=arrays["user_bias"],
+        item_bias=arrays["item_bias"],
+        users=arrays["users"],
+        items=arrays["items"],
+        day_bias=arrays["day_bias"],
+        day_factors=arrays["day_factors"],
+        fit_noise=arrays["fit_noise"],
         user_side=_side(prepared, 0, run.full.sides[0], arrays),
         item_side=_side(prepared, 1, run.full.sides[1], arrays),
         days=prepared.days,
@@ -33,6 +38,7 @@ def posterior(prepared: Prepared, runs: list[GibbsRun], notes: Sequence[str]) ->
         cutpoints=cutpoints,
         ordinal=prepared.settings.ordinal,
         y_range=prepared.train.scale(),
+        tables=prepared.train.tables,
         trace=_trace(runs),
         notes=(*_notes(runs, fitted), *notes),
     )
@@ -60,7 +66,7 @@ def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.nd
         features=arrays[f"{name}.features"],
         prior_mean=arrays[f"{name}.prior_mean"],
         prior_precision=arrays[f"{name}.prior_precision"],
-        has_bag=side.has_history,
+        has_history=side.has_history,
     )
 
 

@@ -7,14 +7,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...errors import DataError, SettingError, did_you_mean
+from ...errors import DataError, SettingError
 from ...features import days as day_rows
 from ...ratings import Ratings
+from ...settings import Positive
 
 LARGEST = 4 << 30  # bytes of samples
 
 History: TypeAlias = Literal["user", "item"]
-Noise: TypeAlias = float | Literal["auto", "sampled", "valid"]
+Noise: TypeAlias = Positive | Literal["auto", "sampled", "valid"]
 
 
 class GibbsSettings(NamedTuple):
@@ -33,52 +34,28 @@ class GibbsSettings(NamedTuple):
 
 
 def which_histories(histories: bool | History | Sequence[History]) -> tuple[str, ...]:
-    """True, False, "user" or ("user", "item") -> whose histories, by name.
-
-    Raises:
-        SettingError: for any other name.
-    """
-    if isinstance(histories, bool):
-        return ("user", "item") if histories else ()
-    chosen = (histories,) if isinstance(histories, str) else tuple(histories)
-    for name in chosen:
-        if name not in ("user", "item"):
-            raise SettingError(f"histories is {histories!r}.", hint=did_you_mean(name, ("user", "item")))
-    return chosen
+    """True, False, "user" or ("user", "item") -> whose histories, by name."""
+    if isinstance(histories, str):
+        return (histories,)
+    if isinstance(histories, Sequence):
+        return tuple(histories)
+    return ("user", "item") if histories else ()
 
 
 def check(s: GibbsSettings, train: Ratings, valid: Ratings | None) -> None:
-    """Refuse what cannot be fitted, before anything is computed.
+    """Refuse what cannot be fitted, before anything is computed; the settings fit their types.
 
     Raises:
         DataError: if ratings are not finite, or times are missing.
-        SettingError: if a setting makes no sense.
+        SettingError: if settings and ratings do not go together, or samples would be too large.
     """
-    _check_counts(s)
-    _check_noise(s.noise, valid)
+    if s.noise == "valid" and valid is None:
+        raise SettingError("noise is 'valid', but there is no valid.", hint="give valid=, or noise='auto'.")
     if not np.isfinite(train.explicit()).all():
         raise DataError("some ratings are not finite numbers.", hint="drop them, or look at how they were read.")
     if s.days and train.times is None:
         raise DataError("days=True, but these ratings have no times.", hint="name a time column, or days=False.")
     _check_size(s, train)
-
-
-def _check_counts(s: GibbsSettings) -> None:
-    for name in ("n_factors", "n_sweeps", "keep", "chains"):
-        value = getattr(s, name)
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not (whole and value > 0) and not (value is None and name == "n_sweeps"):
-            raise SettingError(f"{name} is {value!r}.", hint="a whole number above 0.")
-
-
-def _check_noise(noise: float | str, valid: Ratings | None) -> None:
-    if isinstance(noise, str):
-        if noise not in ("auto", "sampled", "valid"):
-            raise SettingError(f"noise is {noise!r}.", hint="'auto', 'sampled', 'valid', or a standard deviation.")
-        if noise == "valid" and valid is None:
-            raise SettingError("noise is 'valid', but there is no valid.", hint="give valid=, or noise='auto'.")
-    elif not (np.isfinite(noise) and noise > 0):
-        raise SettingError(f"noise is {noise!r}.", hint="a standard deviation above 0, on the ratings' scale.")
 
 
 def _check_size(s: GibbsSettings, train: Ratings) -> None:
