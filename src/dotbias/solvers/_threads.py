@@ -91,15 +91,14 @@ def processors() -> int:
 def sharing(work: int, least: int) -> Iterator[int]:
     """Within it, :func:`share` uses :func:`how_many` threads."""
     n = how_many(work, least)
-    if n == 1:
+    team = Team(n, ThreadPoolExecutor(n - 1, "dotbias")) if n > 1 else None
+    token = _team.set(team)
+    try:
         yield n
-        return
-    with ThreadPoolExecutor(n - 1, "dotbias") as others:
-        token = _team.set(Team(n, others))
-        try:
-            yield n
-        finally:
-            _team.reset(token)
+    finally:
+        _team.reset(token)
+        if team is not None:
+            team.others.shutdown()
 
 
 def ranged(function: Callable[..., None]) -> Ranged:
@@ -139,7 +138,7 @@ def share(loop: Ranged, n: int, *arguments: Any) -> None:
 
 @contextmanager
 def threads(work: int, least: int) -> Iterator[None]:
-    """The number of threads for loops that numba itself runs in parallel (``sgd``), as :func:`sharing` for ours."""
+    """As :func:`sharing`, for loops that numba itself runs in parallel (those of ``sgd``)."""
     before = numba.get_num_threads()
     numba.set_num_threads(min(how_many(work, least), before))
     try:

@@ -1,4 +1,4 @@
-"""Eight float32 side by side, as a numba type: the vector unit, asked for by name.
+"""Eight float32 side by side, as a numba type: vector instructions, written out.
 
 Numba's compiler unrolls a loop over eight before it looks for vectors, and then finds none: statistics of eight
 factors took 17 ns per rating in plain numba and take 3 with these. A ``vec8`` is a value like a float, lives in one

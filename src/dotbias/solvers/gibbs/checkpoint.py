@@ -14,14 +14,14 @@ import numpy as np
 from ... import checkpoint
 from .run import GibbsState
 
-LAYOUT = 2  # of the fields; raise it when they change
+FORMAT = 2  # of the fields; raise it when they change. Files of dotbias 0.1.0 name none
 
 
 def save(path: Path, state: GibbsState, about: dict[str, Any]) -> None:
     """Put a state away; ``about`` is the fit's description."""
     arrays: dict[str, np.ndarray] = {}
     tree = _pack(state, "state", arrays)
-    checkpoint.save(path, arrays, {"layout": LAYOUT, **about}, {"state": tree})
+    checkpoint.save(path, arrays, {"format": FORMAT, **about}, {"state": tree})
 
 
 def load(path: Path, state: GibbsState, about: dict[str, Any]) -> None:
@@ -29,9 +29,9 @@ def load(path: Path, state: GibbsState, about: dict[str, Any]) -> None:
 
     Raises:
         ModelFileError: if the file is no checkpoint.
-        SettingError: if it is of another fit, or of a version of dotbias with other fields (another ``layout``).
+        SettingError: if it is of another fit, or of a version of dotbias with other fields (another ``format``).
     """
-    arrays, log = checkpoint.load(path, {"layout": LAYOUT, **about})
+    arrays, log = checkpoint.load(path, {"format": FORMAT, **about})
     _restore(state, log["state"], arrays)
 
 

@@ -141,32 +141,35 @@ def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
     """The first run, before its first sweep."""
     s, train = prepared.settings, prepared.train
     full = prepared.problem(train)
+    begin = partial(_begin, prepared, full, key=key, n_sweeps=s.n_sweeps)
     watched = None if valid is None else prepared.probe(valid)
-    precision = None if isinstance(s.noise, str) else (prepared.spread / s.noise) ** 2
     if s.noise == "valid" and watched is not None:
-        return _begin(prepared, full, full, watched, watched, key, s.n_sweeps, precision)
+        return begin(searching=full, probe=watched, watched=watched, precision=None)
     out = prepared.slice(key)
     search = s.noise == "auto" and len(train) >= LEAST_RATINGS
     searching = prepared.problem(train.take(~out)) if search else None
-    return _begin(prepared, searching, full, prepared.probe(train.take(out)), watched, key, s.n_sweeps, precision)
+    precision = None if isinstance(s.noise, str) else (prepared.spread / s.noise) ** 2
+    return begin(searching=searching, probe=prepared.probe(train.take(out)), watched=watched, precision=precision)
 
 
 def _another(prepared: Prepared, first: GibbsRun, key: int) -> GibbsRun:
     """Another chain, from its own start, as long as the first and under the noise that it found."""
-    length = len(first.state.trace)
-    return _begin(prepared, None, first.full, first.probe, first.watched, key, length, first.state.precision)
+    begin = partial(_begin, prepared, first.full, probe=first.probe, watched=first.watched)
+    return begin(searching=None, key=key, n_sweeps=len(first.state.trace), precision=first.state.precision)
 
 
 def _begin(
     prepared: Prepared,
-    searching: Problem | None,
     full: Problem,
+    *,
+    searching: Problem | None,
     probe: Probe,
     watched: Probe | None,
     key: int,
     n_sweeps: int | None,
     precision: float | None,
 ) -> GibbsRun:
+    """A run before its first sweep; the arguments are as GibbsRun and GibbsState say."""
     s, edges = prepared.settings, prepared.edges()
     cutpoints = np.r_[-np.inf, edges, np.inf] if s.ordinal else np.zeros(0)
     watched_values = np.zeros(0) if watched is None else watched.values
