@@ -28,7 +28,7 @@ from .run import POINT, SKIP, GibbsRun, GibbsState
 from .sample import take
 from .settings import GibbsSettings, History, Noise, check, describe, which_histories
 
-SHARED = 300_000  # ratings from which loops are shared between threads: with fewer, little is gained
+SHARED = 1_000_000  # ratings from which loops are shared between threads: with fewer, little is gained
 LEAST_RATINGS = 400  # fewer are not worth a slice: the noise is drawn in sample
 
 
