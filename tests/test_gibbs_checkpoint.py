@@ -1,6 +1,7 @@
 """A state put away and back: every field, whatever it is. (Files of 0.1.0 are refused: test_models_0_1.)"""
 
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ def flat(value):
 @pytest.mark.parametrize("full", [True, False])
 def test_every_field_comes_back(tmp_path, full):
     saved, loaded = state(full=full), state(full=not full)
-    checkpoints.save(tmp_path / "file", saved, {"key": 1})
-    checkpoints.load(tmp_path / "file", loaded, {"key": 1})
+    checkpoints.save(tmp_path / "file", {"key": 1}, SimpleNamespace(state=saved))
+    checkpoints.load(tmp_path / "file", {"key": 1}, SimpleNamespace(state=loaded))
     assert flat(loaded) == flat(saved)
     changed = {
         f.name for f in fields(GibbsState) if flat(getattr(saved, f.name)) != flat(getattr(state(full=False), f.name))

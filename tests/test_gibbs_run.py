@@ -1,13 +1,15 @@
 """A run: phases told, stopped and resumed to the same bits, interrupted, watched."""
 
+import signal
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import battery
 import numpy as np
 import pytest
 
-from dotbias.errors import ModelFileError, SettingError
+from dotbias.errors import ModelFileError, SettingError, StoppedWarning
 from dotbias.ratings import Ids
 from dotbias.solvers.gibbs import gibbs
 
@@ -52,16 +54,34 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, options):
 
 
 @pytest.mark.parametrize("at", [2, 75])
-def test_ctrl_c_returns_what_is_there(at):
+@pytest.mark.parametrize("chains", [1, 2])
+def test_ctrl_c_returns_what_is_there(at, chains):
     train, test = battery.parts()
 
     def interrupt(step):
         if step.number == at:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
-    fitted = QUICK(train, n_sweeps=200, progress=interrupt)
+    with pytest.warns(StoppedWarning, match=f"after sweep {at}") as caught:
+        fitted = QUICK(train, n_sweeps=200, chains=chains, progress=interrupt)
+    assert Path(caught[0].filename).name == "test_gibbs_run.py"  # the caller's line
     assert np.isfinite(fitted.score(test.users, test.items)).all()
-    assert any("stopped by hand" in note for note in fitted.notes)
+    assert any("stopped by Ctrl-C" in note for note in fitted.notes)
+    assert fitted.n_samples == (1 if at == 2 else 8)  # every second sweep counts, from the 61st on
+
+
+def test_a_stopped_fit_is_saved_and_goes_on(tmp_path):
+    train, _ = battery.parts()
+
+    def interrupt(step):
+        if step.number == 33:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(StoppedWarning):
+        QUICK(train, checkpoint=tmp_path / "fit", checkpoint_every=10, progress=interrupt)
+    steps = []
+    fitted = QUICK(train, checkpoint=tmp_path / "fit", progress=steps.append)
+    assert steps[0].number == 34 and same(fitted, QUICK(train))
 
 
 def test_chains_and_traces():

@@ -12,27 +12,27 @@ from typing import Any
 import numpy as np
 
 from ... import checkpoint
-from .run import GibbsState
+from .run import GibbsRun
 
 FORMAT = 2  # of the fields; raise it when they change. Files of dotbias 0.1.0 name none
 
 
-def save(path: Path, state: GibbsState, about: dict[str, Any]) -> None:
-    """Put a state away; ``about`` is the fit's description."""
+def save(path: Path, about: dict[str, Any], run: GibbsRun) -> None:
+    """Put a run's state away; ``about`` is the fit's description."""
     arrays: dict[str, np.ndarray] = {}
-    tree = _pack(state, "state", arrays)
+    tree = _pack(run.state, "state", arrays)
     checkpoint.save(path, arrays, {"format": FORMAT, **about}, {"state": tree})
 
 
-def load(path: Path, state: GibbsState, about: dict[str, Any]) -> None:
-    """Put a state back to where :func:`save` left it, in place.
+def load(path: Path, about: dict[str, Any], run: GibbsRun) -> None:
+    """Put a run's state back to where :func:`save` left it, in place.
 
     Raises:
         ModelFileError: if the file is no checkpoint.
         SettingError: if it is of another fit, or of a version of dotbias with other fields (another ``format``).
     """
     arrays, log = checkpoint.load(path, {"format": FORMAT, **about})
-    _restore(state, log["state"], arrays)
+    _restore(run.state, log["state"], arrays)
 
 
 def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

@@ -15,6 +15,7 @@ from ...progress import Progress, Tell, telling
 from ...ratings import Ratings
 from ...rng import Rng
 from ...settings import Count, checked
+from ...stopping import Stop, stoppable, warn_stopped
 from .._compile import announce_compile
 from .._threads import sharing
 from . import checkpoint as checkpoints
@@ -82,7 +83,7 @@ def gibbs(
         checkpoint_every: in sweeps.
 
     Returns:
-        The posterior. Ctrl-C returns what is sampled so far, and its ``notes`` say so.
+        The posterior. Ctrl-C returns what is sampled so far, with a :class:`~dotbias.errors.StoppedWarning`.
 
     Raises:
         DataError: no ratings, or no times, where they are needed; a feature column that is not there.
@@ -108,33 +109,41 @@ def gibbs(
         raise SettingError(f"a checkpoint holds one chain; chains is {chains}.", hint="chains=1.")
     key, prepared = key_of(rng, path), prepare(settings, train)
     run = _first(prepared, key, valid)
-    runs, notes = [run], []
+    about, save = describe(settings, train, valid, key), None
+    if path is not None:
+        save = partial(checkpoints.save, path, about)
+        if path.exists():
+            checkpoints.load(path, about, run)
     n_steps = None if run.n_steps is None else chains * run.n_steps
-    try:
-        with announce_compile(), sharing(len(train), SHARED), telling(progress, n_steps) as tell:
-            if path is None:
-                _sweep(run, tell)
-            else:
-                about = describe(settings, train, valid, key)
-                if path.exists():
-                    checkpoints.load(path, run.state, about)
-                _sweep(run, tell, lambda r: checkpoints.save(path, r.state, about), checkpoint_every)
-            for c in range(1, chains):
-                runs.append(_another(prepared, run, key ^ c))
-                _sweep(runs[-1], tell)
-    except KeyboardInterrupt:
-        runs = [r for r in runs if r.state.trace] or [run]
-        notes.append(f"stopped by hand in sweep {runs[-1].state.chain.sweep}.")
-    return posterior(prepared, runs, notes)
+    with (
+        announce_compile(),
+        sharing(len(train), SHARED),
+        telling(progress, n_steps) as tell,
+        stoppable() as stop,
+    ):
+        runs = [_swept(run, stop, tell, save, checkpoint_every)]
+        while len(runs) < chains and not stop.asked:
+            runs.append(_swept(_another(prepared, run, key ^ len(runs)), stop, tell, None, checkpoint_every))
+    kept = [r for r in runs if r.state.trace] or [run]
+    return posterior(prepared, kept, _stopped(kept[-1]) if stop.asked else [])
 
 
-def _sweep(run: GibbsRun, tell: Tell, save: Callable[[GibbsRun], None] | None = None, every: int = 1) -> None:
-    """Sweep until the run is done, saving it now and then."""
-    while not run.state.finished:
+def _swept(run: GibbsRun, stop: Stop, tell: Tell, save: Callable[[GibbsRun], None] | None, every: int) -> GibbsRun:
+    """The run, done or stopped; saved every so many sweeps, and at its end."""
+    while not run.state.finished and not stop.asked:
         run.sweep()
-        if save is not None and ((run.state.chain.sweep - 1) % every == 0 or run.state.finished):
-            save(run)
         tell(run.step())
+        ends = run.state.finished or stop.asked
+        if save is not None and (ends or (run.state.chain.sweep - 1) % every == 0):
+            save(run)
+    return run
+
+
+def _stopped(run: GibbsRun) -> list[str]:
+    """Warn that a fit was stopped, and say so in a note."""
+    where = f"after sweep {run.state.chain.sweep - 1}, {len(run.state.trace)} of which count"
+    warn_stopped(where, stacklevel=5)
+    return [f"stopped by Ctrl-C {where}."]
 
 
 def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
