@@ -109,8 +109,9 @@ def gibbs(
         raise SettingError(f"a checkpoint holds one chain; chains is {chains}.", hint="chains=1.")
     key, prepared = key_of(rng, path), prepare(settings, train)
     run = _first(prepared, key, valid)
-    about, save = describe(settings, train, valid, key), None
+    save = None
     if path is not None:
+        about = describe(settings, train, valid, key)
         save = partial(checkpoints.save, path, about)
         if path.exists():
             checkpoints.load(path, about, run)
