@@ -6,8 +6,8 @@ One rating of SGD with K factors costs, a fused multiply-add counting as two ope
     p' = keep p + step q    3 K         p' goes back there: 4 K bytes
     q' = keep q + step p    3 K         q' too: 4 K bytes
 
-8 K flop and 16 K bytes: a block's users fill a good part of the second cache (``_blocks.CACHE``), so that hardly a row
-is still in the first when its next rating comes. The rating itself, 12 bytes, comes from memory. One rating of an ALS
+8 K flop and 16 K bytes: a block's users fill a good part of the second cache (``_sgd_blocks.CACHE``), so that hardly a
+row is still in the first when its next rating comes. The rating itself, 12 bytes, comes from memory. One rating of an ALS
 half-step costs (K + 2)² flop, half of a symmetric product, and 4 (K + 2) bytes. The floor of ns per rating and thread
 is the largest of flop / F, bytes / C and 12 / M, where F, C and M are measured here with the same threads:
 
@@ -33,7 +33,8 @@ from numba import float32, njit, prange
 
 from dotbias.datasets import planted
 from dotbias.factors import Ridge
-from dotbias.solvers import _als_kernels, _blocks
+from dotbias.solvers import _als_kernels
+from dotbias.solvers._columns import frozen
 from dotbias.solvers._vec import add, fma, load, splat, store, total
 from dotbias.solvers.als import first_rows, side
 from dotbias.solvers.sgd import Descent, Shape
@@ -131,7 +132,7 @@ def sgd_pass(ratings, K: int):
 
 def als_half(ratings, K: int):
     """The items' half-step, with 300 ratings an item: (call, flop, cache bytes, memory bytes)."""
-    columns = [_blocks.frozen(c) for c in (ratings.items, ratings.users, ratings.values)]
+    columns = [frozen(c) for c in (ratings.items, ratings.users, ratings.values)]
     own = side(*columns, ITEMS, K)
     Q = first_rows(np.ones(USERS), K, np.random.default_rng(0))
     X, bias, squares = np.empty((ITEMS, Q.shape[1]), np.float32), np.empty(ITEMS, np.float32), np.empty(ITEMS)

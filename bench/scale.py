@@ -33,7 +33,7 @@ import polars as pl
 from dotbias.datasets import planted
 from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import _als_kernels as kernels
-from dotbias.solvers._blocks import frozen
+from dotbias.solvers._columns import frozen
 from dotbias.solvers._passes import Pass, rmse
 from dotbias.solvers.als import side
 from dotbias.solvers.sgd import sgd

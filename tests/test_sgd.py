@@ -16,7 +16,9 @@ from dotbias.errors import DataError, DivergedError, DotbiasError, ModelFileErro
 from dotbias.factors import Factors
 from dotbias.ratings import Ids, Ratings
 from dotbias.schedules import constant
-from dotbias.solvers import _blocks, _kernels
+from dotbias.solvers import _sgd_blocks as blocks
+from dotbias.solvers import _sgd_kernels as kernels
+from dotbias.solvers._columns import on_disk as is_on_disk
 from dotbias.solvers._compile import _Told, announce_compile
 from dotbias.solvers.sgd import sgd
 
@@ -56,7 +58,7 @@ def test_one_update_is_the_gradient_by_finite_differences(low, width):
     zero, squares = np.zeros(1, np.int32), np.zeros(1)
     columns = zero, zero, np.array([value], np.float32), np.array([0, 1]), np.array([0])
     numbers = (np.float32(a) for a in (mean, low, width))
-    _kernels.learn_pass(*columns, np.array([lr], np.float32), *numbers, P, Q, user, item, squares)
+    kernels.learn_pass(*columns, np.array([lr], np.float32), *numbers, P, Q, user, item, squares)
     after = np.r_[P[0, :K], Q[0, :K], user[0, 0], item[0, 0]]
     np.testing.assert_allclose((x - after) / lr, gradient, rtol=2e-5, atol=2e-6)
     assert not P[0, K:].any() and not Q[0, K:].any()
@@ -103,12 +105,14 @@ def test_the_noise_of_a_planted_world_is_reached(link):
 # The same bits ---------------------------------------------------------------------------------------------------
 
 THREADS = """
-import hashlib, numpy as np
+import hashlib, sys, numpy as np
 from dotbias.datasets import planted
-from dotbias.solvers import _blocks, _passes
+from dotbias.solvers import _sgd_blocks
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
-_blocks.FULL, _passes.ALONE = 4, 0  # many blocks and all threads, however small the data
+_sgd_blocks.FULL = 4
+assert sys.modules[sgd.__module__].ALONE > 0
+sys.modules[sgd.__module__].ALONE = 0  # many blocks and all threads, however small the data
 sizes = np.random.default_rng(5)
 for case in range(12):
     U, I = sizes.integers(1, 90, 2)
@@ -138,7 +142,7 @@ def test_ratings_on_disk_give_the_same_bits(tmp_path, world):
         np.save(tmp_path / f"{name}.npy", column)
     mapped = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in columns}
     on_disk = replace(r, **mapped)
-    assert _blocks.on_disk(on_disk.users) and not _blocks.on_disk(r.users)
+    assert is_on_disk(on_disk.users) and not is_on_disk(r.users)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     seen = []
@@ -181,11 +185,11 @@ def test_blocks_hold_every_rating_once_and_strata_share_no_row(n_users, n_items,
     values = np.arange(n, dtype=np.float32)
     ratings = Ratings(users, items, values, None, Ids(range(n_users)), Ids(range(n_items)))
     counts = ratings.user_counts, ratings.item_counts
-    full, _blocks.FULL = _blocks.FULL, 2
+    full, blocks.FULL = blocks.FULL, 2
     try:
-        b = _blocks.lay_out(ratings, *counts, width=16, key=seed, folder=None)
+        b = blocks.lay_out(ratings, *counts, width=16, key=seed, folder=None)
     finally:
-        _blocks.FULL = full
+        blocks.FULL = full
     assert sorted(b.values) == list(values) and b.starts[-1] == n
     at = b.values.astype(int)
     assert (b.user_at[users[at]] == b.users).all() and (b.item_at[items[at]] == b.items).all()
@@ -199,10 +203,10 @@ def test_blocks_hold_every_rating_once_and_strata_share_no_row(n_users, n_items,
 
 
 def test_counts_alone_choose_the_blocks():
-    assert _blocks.blocks_a_side(80_000, 671, 9_066, 64) == 8
-    assert _blocks.blocks_a_side(1_000_000, 6_040, 3_706, 64) == 16
-    assert _blocks.blocks_a_side(10**8, 480_189, 17_770, 16) == _blocks.blocks_a_side(10**7, 480_189, 17_770, 16) == 59
-    assert _blocks.blocks_a_side(1, 1, 1, 16) == 1
+    assert blocks.blocks_a_side(80_000, 671, 9_066, 64) == 8
+    assert blocks.blocks_a_side(1_000_000, 6_040, 3_706, 64) == 16
+    assert blocks.blocks_a_side(10**8, 480_189, 17_770, 16) == blocks.blocks_a_side(10**7, 480_189, 17_770, 16) == 59
+    assert blocks.blocks_a_side(1, 1, 1, 16) == 1
 
 
 # What can happen ---------------------------------------------------------------------------------------------------

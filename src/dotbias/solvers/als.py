@@ -20,10 +20,10 @@ from ..errors import check_not_negative, check_positive
 from ..factors import Factors
 from ..objective import Objective, Ridge
 from ..ratings import Ratings
-from ..rng import Rng
+from ..rng import Rng, stream
 from ..settings import checked
 from . import _als_kernels as kernels
-from ._blocks import counts, frozen, stream
+from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import Pass, check_finite, check_whole, clip_range, mean_of, run
 from ._progress import Progress
@@ -91,8 +91,8 @@ def als(
         return run(fit, n_sweeps, valid=valid, progress=progress, path=path, every=checkpoint_every)
 
 
-class Side(NamedTuple):
-    """One side's ratings by row: starts (R + 1,), others (N,), values (N,); the work's cuts (J + 1,)."""
+class ByRow(NamedTuple):
+    """Ratings sorted by one side's row: starts (R + 1,), others (N,), values (N,); the work's cuts (J + 1,)."""
 
     starts: np.ndarray
     others: np.ndarray
@@ -133,7 +133,7 @@ class Alternation:
         check_finite(self.factors(), hint="raise reg=.")
         return math.sqrt(max(float(squares.sum()), 0.0) / len(self.ratings))
 
-    def solve(self, own: Side, other: np.ndarray, other_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def solve(self, own: ByRow, other: np.ndarray, other_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One side's rows (R, W), biases (R,) and squared errors (R,), given the other's."""
         R = len(own.starts) - 1
         rows, bias = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32)
@@ -165,7 +165,7 @@ class Alternation:
         return {**fit, "train": self.ratings.fingerprint(), "valid": valid, "key": self.key}
 
 
-def side(rows: np.ndarray, others: np.ndarray, values: np.ndarray, n_rows: int, n_factors: int) -> Side:
+def side(rows: np.ndarray, others: np.ndarray, values: np.ndarray, n_rows: int, n_factors: int) -> ByRow:
     """Ratings (N,) by row, and the rows cut into parts of about equal work."""
     n = counts(rows, n_rows)
     starts = np.concatenate([[0], np.cumsum(n)])
@@ -174,7 +174,7 @@ def side(rows: np.ndarray, others: np.ndarray, values: np.ndarray, n_rows: int, 
     short = n <= n_factors // 2
     work = np.cumsum(np.where(short, n * n / n_factors, n + n_factors))  # in K²: see _als_kernels
     cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
-    return Side(starts, *out, np.concatenate([[0], cuts, [n_rows]]))
+    return ByRow(starts, *out, np.concatenate([[0], cuts, [n_rows]]))
 
 
 def first_rows(n: np.ndarray, n_factors: int, rng: np.random.Generator) -> np.ndarray:

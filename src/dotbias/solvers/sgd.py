@@ -4,8 +4,8 @@
 
 minimising  Σ (value - score)² + Σ_rows (reg·n + reg_once)·‖factors‖² + (reg_bias·n + reg_bias_once)·bias²,  n a row's
 number of ratings (as ``learner.fit_dot_bias``). Every pass visits the ratings in blocks that share no row
-(``_blocks``), so that one thread and sixteen give the same bits; ratings may lie on disk, and be more than memory
-holds. This module knows arrays and Ratings; its loops are in ``_kernels``.
+(``_sgd_blocks``), so that one thread and sixteen give the same bits; ratings may lie on disk, and be more than memory
+holds. This module knows arrays and Ratings; its loops are in ``_sgd_kernels``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from ..errors import DataError, DivergedError, SettingError, check_not_negative,
 from ..factors import Factors
 from ..objective import Link, Objective, Ridge
 from ..ratings import Ratings
-from ..rng import Rng
+from ..rng import Rng, stream
 from ..schedules import Schedule, cosine
 from ..settings import checked
-from . import _blocks
-from . import _kernels as kernels
+from . import _sgd_blocks as blocks
+from . import _sgd_kernels as kernels
+from ._columns import counts, on_disk
 from ._compile import announce_compile
 from ._passes import Pass, check_whole, clip_range, mean_of, run
 from ._progress import Progress
@@ -128,7 +129,7 @@ class Descent:
 
     Attributes:
         P, Q: (U, W), (I, W) float32 factors, padded.
-        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_kernels.learn_pass`` takes them.
+        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_pass`` takes them.
     """
 
     def __init__(
@@ -147,11 +148,11 @@ class Descent:
         self.reg, self.schedule, self.n_epochs = reg, schedule, n_epochs
         low, high = ratings.scale()
         self.exploded = EXPLODED * max(high - low, 1e-3)
-        self.user_counts = _blocks.counts(ratings.users, ratings.n_users)
-        self.item_counts = _blocks.counts(ratings.items, ratings.n_items)
+        self.user_counts = counts(ratings.users, ratings.n_users)
+        self.item_counts = counts(ratings.items, ratings.n_items)
         width = -(-shape.n_factors // kernels.LANES) * kernels.LANES
-        self.blocks = _blocks.lay_out(ratings, self.user_counts, self.item_counts, width=width, key=key, folder=folder)
-        rng = _blocks.stream(key, 1)
+        self.blocks = blocks.lay_out(ratings, self.user_counts, self.item_counts, width=width, key=key, folder=folder)
+        rng = stream(key, 1)
         parts = (self.user_counts, self.blocks.user_at), (self.item_counts, self.blocks.item_at)
         self.P, self.Q = (first_factors(n, at, shape.n_factors, width, rng) for n, at in parts)
         self.user, self.item = (first_biases(n, at, reg) for n, at in parts)
@@ -159,7 +160,7 @@ class Descent:
     def step(self, number: int) -> float:
         """Pass ``number`` over all ratings."""
         b, B = self.blocks, self.blocks.side
-        strata = _blocks.stream(self.key, 2 + number).permutation(B)
+        strata = stream(self.key, 2 + number).permutation(B)
         rates = np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
         columns, squares = (b.users, b.items, b.values, b.starts), np.zeros(B * B)
         state = self.P, self.Q, self.user, self.item
@@ -244,7 +245,7 @@ def _link(ratings: Ratings, link: Link, y_range: tuple[float, float] | None) -> 
 @contextmanager
 def _folder(ratings: Ratings, scratch: str | Path | None) -> Iterator[Path | None]:
     """An empty folder for the copy by block, gone afterwards; None to hold it in memory."""
-    if scratch is None and not _blocks.on_disk(ratings.users):
+    if scratch is None and not on_disk(ratings.users):
         yield None
         return
     with tempfile.TemporaryDirectory(dir=scratch, prefix="dotbias-") as folder:

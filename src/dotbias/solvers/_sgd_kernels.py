@@ -22,13 +22,6 @@ BIAS, DECAY, BIAS_DECAY = 0, 1, 2  # columns of a row's own numbers
 # Laying out --------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
-def count_rows(rows, out):
-    """out[row] += 1 for each of rows (N,)."""
-    for row in rows:
-        out[row] += 1
-
-
 @njit(parallel=True, cache=True)
 def count_blocks(users, items, user_block, item_block, B, out):
     """Ratings per slice of the columns and block: out (S, B²)."""

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ratings import Ratings
-from . import _kernels as kernels
+from ..rng import stream
+from . import _sgd_kernels as kernels
+from ._columns import frozen
 
 CACHE = 1 << 19  # bytes of factors that a block's users may take: part of a core's own cache
 LEAST = 16  # blocks a side: as many threads find work
@@ -43,25 +45,6 @@ class Blocks(NamedTuple):
     def side(self) -> int:
         """B."""
         return math.isqrt(len(self.starts) - 1)
-
-
-def stream(key: int, number: int) -> np.random.Generator:
-    """The ``number``-th generator of a fit: counter-based, so that nothing of it need be kept."""
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, number]))
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """A read-only view: kernels are compiled for these only, whatever the caller's columns are."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
-def counts(rows: np.ndarray, n: int) -> np.ndarray:
-    """How often each of n rows comes (n,) int64, without a copy of the column (N,)."""
-    out = np.zeros(n, np.int64)
-    kernels.count_rows(frozen(rows), out)
-    return out
 
 
 def blocks_a_side(n_ratings: int, n_users: int, n_items: int, width: int) -> int:
@@ -113,13 +96,3 @@ def _empty(name: str, like: np.ndarray, folder: Path | None) -> np.ndarray:
         return np.empty(len(like), like.dtype)
     file = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=like.dtype, shape=like.shape)
     return np.asarray(file).view(np.ndarray)
-
-
-def on_disk(array: np.ndarray) -> bool:
-    """Whether an array is a view of a memory-mapped file."""
-    base: object = array
-    while base is not None:
-        if isinstance(base, np.memmap):
-            return True
-        base = getattr(base, "base", None)
-    return False
