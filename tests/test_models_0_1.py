@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dotbias import als, gibbs, sgd, storage
+from dotbias.errors import SettingError
 
 HERE = Path(__file__).parent / "models_0_1"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
@@ -55,23 +56,29 @@ def test_its_ratings_tables_and_settings_are_there(kind):
 
 
 SIDE = {"item_features": ("genres", "year"), "user_features": ("age", "kind")}
-FITS = {
-    "als": lambda r, path: als(r, n_factors=4, n_sweeps=3, rng=0, checkpoint=path, progress=False),
-    "sgd": lambda r, path: sgd(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
-    "posterior": lambda r, path: gibbs(
-        r, bags=True, days=True, **SIDE, n_factors=3, n_sweeps=8, keep=3, rng=0, checkpoint=path, progress=False
-    ),
-}
 
 
-@pytest.mark.parametrize("kind", FITS)
-def test_a_checkpoint_of_a_solver_goes_on(kind, tmp_path):
-    path = tmp_path / "fit.safetensors"
-    shutil.copy(HERE / "checkpoints" / f"{kind}.safetensors", path)
+def at_hand(kind, tmp_path):
+    """A copy of a checkpoint, and the ratings that it is of."""
+    shutil.copy(HERE / "checkpoints" / f"{kind}.safetensors", tmp_path)
+    return tmp_path / f"{kind}.safetensors", storage.load(HERE / "bias").ratings
+
+
+def test_a_checkpoint_of_gibbs_goes_on(tmp_path):
+    path, train = at_hand("posterior", tmp_path)
     before = path.read_bytes()
-    scorer = FITS[kind](storage.load(HERE / "bias").ratings, path)
-    close(scorer.score(USERS, ITEMS, TIMES), EXPECTED["checkpoints"][kind])
+    settings = {"bags": True, "days": True, **SIDE, "n_factors": 3, "n_sweeps": 8, "keep": 3}
+    scorer = gibbs(train, **settings, rng=0, checkpoint=path, progress=False)
+    close(scorer.score(USERS, ITEMS, TIMES), EXPECTED["checkpoints"]["posterior"])
     assert path.read_bytes() == before  # finished it was: read, not begun anew
+
+
+@pytest.mark.parametrize("fitter", [als, sgd])
+def test_a_checkpoint_with_ridges_in_other_units_is_refused(fitter, tmp_path):
+    """Version 0.1 gave ridges on the ratings' scale: its fit is another one, and is not gone on with."""
+    path, train = at_hand(fitter.__name__, tmp_path)
+    with pytest.raises(SettingError, match="units: None there"):
+        fitter(train, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False)
 
 
 def test_a_checkpoint_of_the_learner_goes_on(tmp_path):

@@ -16,6 +16,7 @@ from ..ratings import Ratings
 from ..rng import stream
 from . import _sgd_kernels as kernels
 from ._columns import frozen
+from ._units import Units
 
 CACHE = 1 << 19  # bytes of factors that a block's users may take: part of a core's own cache
 LEAST = 16  # blocks a side: as many threads find work
@@ -29,7 +30,7 @@ class Blocks(NamedTuple):
 
     Attributes:
         users, items: (N,) int32 positions of their rows.
-        values: (N,) float32.
+        values: (N,) float32, in the solver's units.
         starts: (B² + 1,) int64: block (a, b) is starts[a B + b] : starts[a B + b + 1].
         user_at, item_at: (U,), (I,) int32: row -> position.
     """
@@ -54,7 +55,14 @@ def blocks_a_side(n_ratings: int, n_users: int, n_items: int, width: int) -> int
 
 
 def lay_out(
-    ratings: Ratings, user_counts: np.ndarray, item_counts: np.ndarray, *, width: int, key: int, folder: Path | None
+    ratings: Ratings,
+    user_counts: np.ndarray,
+    item_counts: np.ndarray,
+    units: Units,
+    *,
+    width: int,
+    key: int,
+    folder: Path | None,
 ) -> Blocks:
     """Copy the ratings, block by block, each block in random order; into files in ``folder``, or into memory.
 
@@ -62,6 +70,7 @@ def lay_out(
         ratings: N ratings; columns may be memory-mapped.
         user_counts: (U,) ratings per user row.
         item_counts: (I,) ratings per item row.
+        units: that the values are copied into.
         width: padded factors per row.
         key: of all that is random.
         folder: an empty folder to hold 12 N bytes, or None.
@@ -76,7 +85,8 @@ def lay_out(
     starts = np.concatenate([[0], np.cumsum(per_slice.sum(0))])
     place = starts[:-1] + np.cumsum(per_slice, 0) - per_slice
     u, i, v = (_empty(name, c, folder) for name, c in (("users", users), ("items", items), ("values", values)))
-    kernels.scatter(users, items, values, user_at, item_at, user_block, item_block, B, place, u, i, v)
+    rows = user_at, item_at, user_block, item_block, B
+    kernels.scatter((users, items, values), *rows, units.mean, units.unit, place, (u, i, v))
     kernels.shuffle(starts, int(rng.integers(2**62)), u, i, v)
     return Blocks(u, i, v, starts, user_at, item_at)
 

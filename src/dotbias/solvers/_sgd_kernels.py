@@ -32,8 +32,19 @@ def count_blocks(users, items, user_block, item_block, B, out):
 
 
 @njit(parallel=True, cache=True)
-def scatter(users, items, values, user_at, item_at, user_block, item_block, B, place, out_users, out_items, out_values):
-    """Copy each rating to its block, in order, renumbered; ``place`` (S, B²): where each slice's begin."""
+def scatter(columns, user_at, item_at, user_block, item_block, B, mean, unit, place, out):
+    """Copy each rating to its block, in order, renumbered, less ``mean`` and over ``unit`` (float64).
+
+    Args:
+        columns: users, items (N,) int32, values (N,) float32.
+        user_at, item_at, user_block, item_block: row -> position, row -> block.
+        B: blocks a side.
+        mean, unit: float64.
+        place: (S, B²) where each slice's part of a block begins; moved on.
+        out: users, items, values (N,) by block.
+    """
+    users, items, values = columns
+    out_users, out_items, out_values = out
     S = len(place)
     for s in prange(S):
         for r in range(len(users) * s // S, len(users) * (s + 1) // S):
@@ -41,7 +52,7 @@ def scatter(users, items, values, user_at, item_at, user_block, item_block, B, p
             block = user_block[u] * B + item_block[i]
             at = place[s, block]
             place[s, block] = at + 1
-            out_users[at], out_items[at], out_values[at] = user_at[u], item_at[i], values[r]
+            out_users[at], out_items[at], out_values[at] = user_at[u], item_at[i], (values[r] - mean) / unit
 
 
 @njit(inline="always")
