@@ -132,7 +132,7 @@ def test_auto_is_the_default_and_says_which_and_why(run, files):
     assert "auto: gibbs, with the day, histories: about 1 s" in err
     result = json.loads(out)
     assert result["fitter"] == "gibbs"
-    assert result["settings"]["bags"] is True
+    assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
     assert "rating's day given" in result["notes"]
 

@@ -120,6 +120,26 @@ def test_every_public_name_is_there():
         _ = dotbias.nonsense
 
 
+def test_star_brings_what_is_public_and_without_torch_what_needs_none():
+    code = "import sys\nsys.modules['torch'] = None\nfrom dotbias import *\nassert Ratings and sgd\nimport dotbias"
+    assert "torch" not in loaded(f"{code}\nassert 'Learner' not in dotbias.__all__\ndel sys.modules['torch']")
+    import dotbias
+
+    assert "Learner" in dotbias.__all__
+    assert set(dotbias.__all__) <= set(dir(dotbias))
+    assert all(not name.startswith("_") or name.startswith("__") for name in dir(dotbias))
+    assert {"annotations", "import_module", "Any"}.isdisjoint(dir(dotbias))
+
+
+def test_type_checkers_see_what_is_public():
+    """The names imported for type checkers are those that __getattr__ finds, at home in the same modules."""
+    import dotbias
+
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    typed = {a.asname: n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
+    assert typed == dotbias._HOME_OF
+
+
 def imported_files(path: Path):
     """The files of the package that a file imports at its top, those for type checkers alone included."""
     tree = ast.parse(path.read_text())

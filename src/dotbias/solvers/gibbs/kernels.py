@@ -6,8 +6,8 @@ row's ratings is, for a block of eight factors,
 
     G_row = Σ_r h_r h_rᵀ  (8, 8)    and    b_row = Σ_r h_r e_r  (8,),
 
-so features (bags, side tables) are drawn from rows' statistics alone: a sweep costs (ratings + feature entries) · K,
-never their product (Rendle 2013). Own factors of different rows are independent given the rest, and are drawn in
+so features (histories, side tables) are drawn from rows' statistics alone: a sweep costs (ratings + feature entries)
+· K, never their product (Rendle 2013). Own factors of different rows are independent given the rest, and are drawn in
 parallel; features share rows, and are drawn one after the other, in their order.
 
 The conditional of a block v (8,) of one feature with entries x_row (an own factor is one entry, x = 1) is, with noise
@@ -22,42 +22,39 @@ This module knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, njit, prange, uint64
+from numba import float32, njit, uint64
 
-from ._gibbs_random import normal
-from ._vec import add, fma, lane, load, mul, splat, store, total
-
-ROWS = 64  # rows per parallel task: enough to pay for the task's scratch arrays
-RATINGS = 8192  # ratings per parallel task
+from .._random import normal
+from .._threads import ranged
+from .._vec import add, fma, lane, load, mul, splat, store, total
 
 
-@njit(parallel=True, cache=True)
-def residuals(y, users, items, days, mean, bias, factors, e):
+@ranged
+def residuals(first, last, y, users, items, days, mean, bias, factors, e):
     """e = y - mean - biases - products of factors (N,). ``bias``, ``factors``: of users, items, days."""
     K = factors[0].shape[1]
     D = len(bias[2])
-    for task in prange((len(y) + RATINGS - 1) // RATINGS):
-        for r in range(task * RATINGS, min(len(y), task * RATINGS + RATINGS)):
-            u, i = users[r], items[r]
-            s = splat(float32(0))
-            known = mean + bias[0][u] + bias[1][i]
-            if D:
-                d = days[r]
-                known += bias[2][d]
-                for k in range(0, K, 8):
-                    p, q = load(factors[0], u * K + k), load(factors[1], i * K + k)
-                    s = fma(p, q, fma(add(p, q), load(factors[2], d * K + k), s))
-            else:
-                for k in range(0, K, 8):
-                    s = fma(load(factors[0], u * K + k), load(factors[1], i * K + k), s)
-            e[r] = y[r] - known - total(s)
+    for r in range(first, last):
+        u, i = users[r], items[r]
+        s = splat(float32(0))
+        known = mean + bias[0][u] + bias[1][i]
+        if D:
+            d = days[r]
+            known += bias[2][d]
+            for k in range(0, K, 8):
+                p, q = load(factors[0], u * K + k), load(factors[1], i * K + k)
+                s = fma(p, q, fma(add(p, q), load(factors[2], d * K + k), s))
+        else:
+            for k in range(0, K, 8):
+                s = fma(load(factors[0], u * K + k), load(factors[1], i * K + k), s)
+        e[r] = y[r] - known - total(s)
 
 
-@njit(parallel=True, cache=True)
-def collapse(starts, index, weight, own, features, out):
+@ranged
+def collapse(first, last, starts, index, weight, own, features, out):
     """Each row's effective factors: its own plus its features', weighted: (R, K)."""
     K = own.shape[1]
-    for row in prange(len(own)):
+    for row in range(first, last):
         for k in range(0, K, 8):
             s = load(own, row * K + k)
             for q in range(starts[row], starts[row + 1]):
@@ -65,10 +62,10 @@ def collapse(starts, index, weight, own, features, out):
             store(out, row * K + k, s)
 
 
-@njit(parallel=True, cache=True)
-def collapse_bias(starts, index, weight, own, features, out):
+@ranged
+def collapse_bias(first, last, starts, index, weight, own, features, out):
     """Each row's effective bias: its own plus its features', weighted: (R,)."""
-    for row in prange(len(own)):
+    for row in range(first, last):
         s = own[row]
         for q in range(starts[row], starts[row + 1]):
             s += weight[q] * features[index[q]]
@@ -89,10 +86,10 @@ def moments(x, centre, first, last, out):
 # Biases: a block of one, with h = 1 --------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
-def bias_statistics(starts, e, b):
+@ranged
+def bias_statistics(first, last, starts, e, b):
     """b_row = Σ_r e_r (R,) float64."""
-    for row in prange(len(b)):
+    for row in range(first, last):
         s = 0.0
         for r in range(starts[row], starts[row + 1]):
             s += e[r]
@@ -132,10 +129,10 @@ def draw_feature_biases(starts, first, rows, weight, group, b, bias, shift, alph
             shift[row] += weight[q] * step
 
 
-@njit(parallel=True, cache=True)
-def subtract(starts, e, shift):
+@ranged
+def subtract(first, last, starts, e, shift):
     """Residuals after the biases moved by ``shift`` (R,)."""
-    for row in prange(len(shift)):
+    for row in range(first, last):
         s = float32(shift[row])
         for r in range(starts[row], starts[row + 1]):
             e[r] -= s
@@ -144,8 +141,8 @@ def subtract(starts, e, shift):
 # Factors, eight at a time ------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
-def statistics(starts, near, far, X, Y, e, before, shift, k, G, b):
+@ranged
+def statistics(first, last, starts, near, far, X, Y, e, before, shift, k, G, b):
     """Take the last block's ``shift`` (R, 8) off the residuals, then sum G (R, 64) and b (R, 8) for the next block.
 
     h_r = X[near[r]] + Y[far[r]] (Y may be empty: then X alone). ``before`` and ``k`` are the blocks' first columns;
@@ -153,7 +150,7 @@ def statistics(starts, near, far, X, Y, e, before, shift, k, G, b):
     """
     K = X.shape[1]
     two = len(Y) > 0
-    for row in prange(len(shift)):
+    for row in range(first, last):
         if before >= 0:
             d = load(shift, row * 8)
             for r in range(starts[row], starts[row + 1]):
@@ -177,31 +174,29 @@ def statistics(starts, near, far, X, Y, e, before, shift, k, G, b):
             _store_rows(G, row * 64, g0, g1, g2, g3, g4, g5, g6, g7)
 
 
-@njit(parallel=True, cache=True)
-def draw_factors(G, b, V, shift, k, alpha, mu, lam, active, key):
+@ranged
+def draw_factors(first, last, G, b, V, shift, k, alpha, mu, lam, active, key):
     """Draw columns k:k+8 of every row's own factors V (R, K); ``b`` and ``shift`` (R, 8) follow.
 
     ``active`` (8,) is 0 for columns that only pad K to a multiple of eight: they stay exactly zero.
     """
     K = V.shape[1]
-    R = len(shift)
-    for task in prange((R + ROWS - 1) // ROWS):
-        P, z, new, work = np.empty(64, np.float32), np.empty(8, np.float32), np.empty(8, np.float32), _scratch()
-        for row in range(task * ROWS, min(R, task * ROWS + ROWS)):
-            s, old = load(b, row * 8), load(V, row * K + k)
-            for j in range(8):
-                g = load(G, row * 64 + 8 * j)
-                s = fma(splat(V[row, k + j]), g, s)
-                store(P, 8 * j, mul(splat(alpha), g))
-            _draw(P, s, alpha, mu, lam, 0, active, key, row, z, new, work)
-            step = fma(splat(float32(-1)), old, load(new, 0))
-            store(V, row * K + k, load(new, 0))
-            store(shift, row * 8, step)
-            store(new, 0, step)
-            s = load(b, row * 8)
-            for j in range(8):
-                s = fma(splat(-new[j]), load(G, row * 64 + 8 * j), s)
-            store(b, row * 8, s)
+    P, z, new, work = np.empty(64, np.float32), np.empty(8, np.float32), np.empty(8, np.float32), _scratch()
+    for row in range(first, last):
+        s, old = load(b, row * 8), load(V, row * K + k)
+        for j in range(8):
+            g = load(G, row * 64 + 8 * j)
+            s = fma(splat(V[row, k + j]), g, s)
+            store(P, 8 * j, mul(splat(alpha), g))
+        _draw(P, s, alpha, mu, lam, 0, active, key, row, z, new, work)
+        step = fma(splat(float32(-1)), old, load(new, 0))
+        store(V, row * K + k, load(new, 0))
+        store(shift, row * 8, step)
+        store(new, 0, step)
+        s = load(b, row * 8)
+        for j in range(8):
+            s = fma(splat(-new[j]), load(G, row * 64 + 8 * j), s)
+        store(b, row * 8, s)
 
 
 @njit(cache=True)

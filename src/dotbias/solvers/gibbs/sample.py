@@ -1,17 +1,15 @@
-"""From a chain's state to samples on the ratings' own scale, and from samples to a Posterior.
+"""From a chain's state to a sample on the ratings' own scale.
 
-Features and bags are folded into effective biases and factors; a bag's own pair becomes one more column. With the
-ratings' mean m and standard deviation s, biases are multiplied by s and both sides' factors by √s.
+Features and histories are folded into effective biases and factors; a pair's place in its own history becomes one more
+column. With the ratings' mean m and standard deviation s, biases are multiplied by s and both sides' factors by √s.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..posterior import Posterior, SidePosterior
-from ._gibbs_chain import Chain, Problem, Side, Weights, effective
+from .chain import Chain, SideWeights, effective
+from .problem import Problem
 
 
 def take(p: Problem, c: Chain, *, centre: float, spread: float) -> dict[str, np.ndarray]:
@@ -19,7 +17,7 @@ def take(p: Problem, c: Chain, *, centre: float, spread: float) -> dict[str, np.
     K, root = c.n_factors, np.float32(np.sqrt(spread))
     out: dict[str, np.ndarray] = {"mean": np.array(centre + spread * c.mean, np.float32)}
     (bu, users), (bi, items) = (effective(p.sides[j], c.sides[j], held_out=True) for j in (0, 1))
-    extra = _bag_columns(p, c, users, items)
+    extra = _history_columns(p, c, users, items)
     for name, bias, factors, more in (("user", bu, users, extra[0]), ("item", bi, items, extra[1])):
         out[f"{name}_bias"] = (spread * bias).astype(np.float32)
         out[f"{name}s"] = root * np.concatenate([factors[:, :K], *more], 1).astype(np.float32)
@@ -33,42 +31,24 @@ def take(p: Problem, c: Chain, *, centre: float, spread: float) -> dict[str, np.
     return out
 
 
-def _bag_columns(p: Problem, c: Chain, users: np.ndarray, items: np.ndarray) -> tuple[list, list]:
-    """A column per bag, for users and for items: 1/√(n + 1) on its own side, what a member says on the other."""
+def _history_columns(p: Problem, c: Chain, users: np.ndarray, items: np.ndarray) -> tuple[list, list]:
+    """A column per history, for users and for items: 1/√(n + 1) on its own side, what a member adds on the other."""
     out: tuple[list, list] = ([], [])
     for j, others in ((0, items), (1, users)):
         s, w = p.sides[j], c.sides[j]
-        if s.has_bag:
-            say = w.feature_bias[: len(others)] + np.einsum("nk,nk->n", w.feature_factors[: len(others)], others)
+        if s.has_history:
+            n = len(others)
+            adds = w.feature_bias[:n] + np.einsum("nk,nk->n", w.feature_factors[:n], others)
             own = 1 / np.sqrt(np.diff(s.starts) + 1.0)
             out[j].append(own[:, None])
-            out[1 - j].append(say[:, None])
+            out[1 - j].append(adds[:, None])
     return out
 
 
-def _newcomers(w: Weights, K: int, spread: float) -> dict[str, np.ndarray]:
+def _newcomers(w: SideWeights, K: int, spread: float) -> dict[str, np.ndarray]:
     scale = np.r_[spread, np.full(K, np.sqrt(spread))].astype(np.float32)  # (1 + K,)
     features = np.concatenate([w.feature_bias[:, None], w.feature_factors[:, :K]], 1)
     mean = np.concatenate([w.bias_mean[:, None], w.factor_mean[:, :K]], 1)
     precision = np.concatenate([w.bias_precision[:, None], w.factor_precision[:, :K]], 1)
     arrays = {"features": features * scale, "prior_mean": mean * scale, "prior_precision": precision / scale**2}
     return {name: a.astype(np.float32) for name, a in arrays.items()}
-
-
-def posterior(
-    samples: list[dict[str, np.ndarray]], sides: tuple[Side, ...], names: tuple, scales: tuple, **settings: Any
-) -> Posterior:
-    """Stack samples; ``names`` and ``scales``: of the users' features and of the items'."""
-    stacked = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
-    newcomers = {
-        f"{name}_side": SidePosterior(
-            tuple(named),
-            s.groups,
-            scaled,
-            *(stacked[f"{name}_side.{part}"] for part in ("features", "prior_mean", "prior_precision")),
-            has_history=s.has_bag,
-        )
-        for name, s, named, scaled in zip(("user", "item"), sides, names, scales, strict=False)
-    }
-    parts = ("mean", "user_bias", "item_bias", "users", "items", "day_bias", "day_factors", "fit_noise")
-    return Posterior(**{name: stacked[name] for name in parts}, **newcomers, **settings)
