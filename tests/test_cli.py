@@ -117,7 +117,7 @@ def test_every_gradient_fitter_saves_and_recommends(run, files, fitter):
 
 @pytest.mark.parametrize("fitter", ["sgd", "als", "gibbs"])
 def test_every_solver_saves_and_recommends(run, files, fitter):
-    few = {"sgd": "n_epochs=2", "als": "n_sweeps=2", "gibbs": "n_sweeps=5"}[fitter]
+    few = {"sgd": "n_epochs=2", "als": "n_epochs=2", "gibbs": "n_sweeps=5"}[fitter]
     code, _, err = run("fit", "all.csv", "--fitter", fitter, "--set", few, "--split", "random:0.2", "-o", "model")
     assert code == 0, err
     code, out, err = run("recommend", "model", "5", "-n", "3", "--json")

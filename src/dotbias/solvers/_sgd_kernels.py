@@ -12,6 +12,7 @@ import numpy as np
 from numba import float32, njit, prange, uint64
 
 from ._loads import prefetch
+from ._random import bits
 from ._vec import add, fma, load, mul, splat, store, total
 
 LANES = 16  # factors are padded to a multiple of this: two vectors of eight, so that two sums run side by side
@@ -20,13 +21,6 @@ BIAS, DECAY, BIAS_DECAY = 0, 1, 2  # columns of a row's own numbers
 
 
 # Laying out --------------------------------------------------------------------------------------------------------
-
-
-@njit(cache=True)
-def count_rows(rows, out):
-    """out[row] += 1 for each of rows (N,)."""
-    for row in rows:
-        out[row] += 1
 
 
 @njit(parallel=True, cache=True)
@@ -39,8 +33,19 @@ def count_blocks(users, items, user_block, item_block, B, out):
 
 
 @njit(parallel=True, cache=True)
-def scatter(users, items, values, user_at, item_at, user_block, item_block, B, place, out_users, out_items, out_values):
-    """Copy each rating to its block, in order, renumbered; ``place`` (S, B²): where each slice's begin."""
+def scatter(columns, user_at, item_at, user_block, item_block, B, mean, unit, place, out):
+    """Copy each rating to its block, in order, renumbered, less ``mean`` and over ``unit`` (float64).
+
+    Args:
+        columns: users, items (N,) int32, values (N,) float32.
+        user_at, item_at, user_block, item_block: row -> position, row -> block.
+        B: blocks a side.
+        mean, unit: float64.
+        place: (S, B²) where each slice's part of a block begins; moved on.
+        out: users, items, values (N,) by block.
+    """
+    users, items, values = columns
+    out_users, out_items, out_values = out
     S = len(place)
     for s in prange(S):
         for r in range(len(users) * s // S, len(users) * (s + 1) // S):
@@ -48,26 +53,16 @@ def scatter(users, items, values, user_at, item_at, user_block, item_block, B, p
             block = user_block[u] * B + item_block[i]
             at = place[s, block]
             place[s, block] = at + 1
-            out_users[at], out_items[at], out_values[at] = user_at[u], item_at[i], values[r]
-
-
-@njit(inline="always")
-def _mix(z):
-    """SplitMix64's finaliser (Steele, Lea & Flood 2014): a counter to 64 random bits."""
-    z = (z ^ (z >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return z ^ (z >> uint64(31))
+            out_users[at], out_items[at], out_values[at] = user_at[u], item_at[i], (values[r] - mean) / unit
 
 
 @njit(parallel=True, cache=True)
 def shuffle(starts, key, users, items, values):
     """Put each block's ratings in random order (Fisher & Yates), by a stream of its own."""
     for block in prange(len(starts) - 1):
-        first = starts[block]
-        stream = _mix(uint64(key) + uint64(block) * uint64(0x9E3779B97F4A7C15))
-        for n in range(starts[block + 1] - first, 1, -1):
-            stream += uint64(0x9E3779B97F4A7C15)
-            j = first + np.int64((_mix(stream) >> uint64(32)) * uint64(n) >> uint64(32))
+        first, size, stream = starts[block], starts[block + 1] - starts[block], bits(uint64(key), block)
+        for n in range(size, 1, -1):
+            j = first + np.int64((bits(stream, size - n + 1) >> uint64(32)) * uint64(n) >> uint64(32))
             k = first + n - 1
             users[j], users[k] = users[k], users[j]
             items[j], items[k] = items[k], items[j]

@@ -13,7 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ratings import Ratings
-from . import _kernels as kernels
+from ..rng import stream
+from . import _sgd_kernels as kernels
+from ._columns import frozen
+from ._units import Units
 
 CACHE = 1 << 19  # bytes of factors that a block's users may take: part of a core's own cache
 LEAST = 16  # blocks a side: as many threads find work
@@ -27,7 +30,7 @@ class Blocks(NamedTuple):
 
     Attributes:
         users, items: (N,) int32 positions of their rows.
-        values: (N,) float32.
+        values: (N,) float32, in the solver's units.
         starts: (B² + 1,) int64: block (a, b) is starts[a B + b] : starts[a B + b + 1].
         user_at, item_at: (U,), (I,) int32: row -> position.
     """
@@ -45,25 +48,6 @@ class Blocks(NamedTuple):
         return math.isqrt(len(self.starts) - 1)
 
 
-def stream(key: int, number: int) -> np.random.Generator:
-    """The ``number``-th generator of a fit: counter-based, so that nothing of it need be kept."""
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, number]))
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """A read-only view: kernels are compiled for these only, whatever the caller's columns are."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
-def counts(rows: np.ndarray, n: int) -> np.ndarray:
-    """How often each of n rows comes (n,) int64, without a copy of the column (N,)."""
-    out = np.zeros(n, np.int64)
-    kernels.count_rows(frozen(rows), out)
-    return out
-
-
 def blocks_a_side(n_ratings: int, n_users: int, n_items: int, width: int) -> int:
     """B: users' factors of a block fit the cache, blocks hold enough to be worth a thread's while."""
     wanted = max(LEAST, math.ceil(4 * width * max(n_users, n_items) / CACHE))
@@ -71,7 +55,14 @@ def blocks_a_side(n_ratings: int, n_users: int, n_items: int, width: int) -> int
 
 
 def lay_out(
-    ratings: Ratings, user_counts: np.ndarray, item_counts: np.ndarray, *, width: int, key: int, folder: Path | None
+    ratings: Ratings,
+    user_counts: np.ndarray,
+    item_counts: np.ndarray,
+    units: Units,
+    *,
+    width: int,
+    key: int,
+    folder: Path | None,
 ) -> Blocks:
     """Copy the ratings, block by block, each block in random order; into files in ``folder``, or into memory.
 
@@ -79,6 +70,7 @@ def lay_out(
         ratings: N ratings; columns may be memory-mapped.
         user_counts: (U,) ratings per user row.
         item_counts: (I,) ratings per item row.
+        units: that the values are copied into.
         width: padded factors per row.
         key: of all that is random.
         folder: an empty folder to hold 12 N bytes, or None.
@@ -93,7 +85,8 @@ def lay_out(
     starts = np.concatenate([[0], np.cumsum(per_slice.sum(0))])
     place = starts[:-1] + np.cumsum(per_slice, 0) - per_slice
     u, i, v = (_empty(name, c, folder) for name, c in (("users", users), ("items", items), ("values", values)))
-    kernels.scatter(users, items, values, user_at, item_at, user_block, item_block, B, place, u, i, v)
+    rows = user_at, item_at, user_block, item_block, B
+    kernels.scatter((users, items, values), *rows, units.mean, units.unit, place, (u, i, v))
     kernels.shuffle(starts, int(rng.integers(2**62)), u, i, v)
     return Blocks(u, i, v, starts, user_at, item_at)
 
@@ -113,13 +106,3 @@ def _empty(name: str, like: np.ndarray, folder: Path | None) -> np.ndarray:
         return np.empty(len(like), like.dtype)
     file = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=like.dtype, shape=like.shape)
     return np.asarray(file).view(np.ndarray)
-
-
-def on_disk(array: np.ndarray) -> bool:
-    """Whether an array is a view of a memory-mapped file."""
-    base: object = array
-    while base is not None:
-        if isinstance(base, np.memmap):
-            return True
-        base = getattr(base, "base", None)
-    return False
