@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import parquet, times
 from .columns import NAMES, Columns, Source, check_values, checked_range, choose_columns, clean, recognise
 from .opening import neighbours, open_text
 from .tables import (
@@ -41,11 +42,13 @@ __all__ = [
     "neighbours",
     "open_sheet",
     "open_text",
+    "parquet",
     "read_csv",
     "read_frame",
     "read_parquet",
     "read_table",
     "recognise",
+    "times",
     "unguarded",
 ]
 
