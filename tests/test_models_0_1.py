@@ -41,7 +41,7 @@ def test_it_scores_as_it_did_without_times(kind):
 def test_it_scores_a_newcomer_as_it_did(kind):
     scorer = load(kind).scorer
     part = scorer.fold_in_user(np.array([2, 5, 9]), np.array([5.0, 1.0, 3.5], np.float32))
-    close(scorer.score_user(part, ITEMS), EXPECTED["newcomer"][kind])
+    close(part.score(ITEMS), EXPECTED["newcomer"][kind])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -41,18 +41,19 @@ def as_path(path: object) -> Path:
     Raises:
         SettingError: if it is no path, or holds a NUL.
     """
-    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+    text = path if isinstance(path, str) else path.__fspath__() if isinstance(path, os.PathLike) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if not isinstance(text, str):
         raise SettingError(f"{path!r} is no path.", hint="text, or a pathlib.Path.")
-    if not os.fspath(path) or "\0" in os.fspath(path):
-        raise SettingError(f"{os.fspath(path)!r} is no path.", hint="name a file or a folder.")
+    if not text or "\0" in text:
+        raise SettingError(f"{text!r} is no path.", hint="name a file or a folder.")
     try:
-        return Path(path).expanduser()
+        return Path(text).expanduser()
     except RuntimeError:  # ~somebody who is not known here
-        return Path(path)
+        return Path(text)
 
 
 @contextlib.contextmanager
-def clear_errors(path: Path, doing: str) -> Iterator[None]:
+def clear_errors(path: Path, doing: str) -> Generator[None]:
     """System errors within become a FileError: "PATH cannot be DOING: reason".
 
     Raises:

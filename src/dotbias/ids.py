@@ -97,6 +97,15 @@ class Ids:
             raise UnknownIdError(f"the id {id!r} is not among the {len(self)} known ones.", hint=self._hint(id))
         return row
 
+    def typed(self, text: str) -> int | str:
+        """An id that came as text, such as a typed one, in the type that the ids here have."""
+        if self.values.dtype.is_integer():
+            try:
+                return int(text)
+            except ValueError:
+                return text
+        return text
+
     def rows(self, ids: Iterable[Any]) -> np.ndarray:
         """Rows of many ids -> (n,) int32; unknown ones raise, as in ``row``."""
         return np.fromiter((self.row(i) for i in ids), np.int32)

@@ -8,6 +8,7 @@ is a callback. ``collab_learner`` gives an unfitted Learner of the lesson's mode
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,16 @@ from . import losses, schedules, steps
 from .batches import Batch, Batches
 from .callbacks import Callback, GapWarning, Progress, Rates, RateSweep, StopFitting, Sweep
 from .errors import DataError, DivergedError, SettingError, check_not_negative, check_positive
-from .factors import Factors, Scorer, implied_ridge
+from .factors import Factors, implied_ridge
 from .features import encode
 from .models import EmbeddingDot, EmbeddingDotBias, EmbeddingNet
 from .module_scorer import ModuleScorer, takes_times
+from .objective import Objective
 from .optim import Optimizer
 from .ratings import Ratings
 from .rng import Rng, key, numpy_rng
+from .scorer import Scorer
+from .settings import checked
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 Rate = float | schedules.Schedule
@@ -220,19 +224,20 @@ class Learner:
         """
         users, items = self.train.user_counts > 0, self.train.item_counts > 0
         if not hasattr(self.model, "factors"):
-            return ModuleScorer(self.model, users, items, y_range=self._y_range())
+            mean = float(self.train.explicit().mean(dtype=np.float64))
+            return ModuleScorer(self.model, users, items, y_range=self._y_range(), mean=mean, tables=self.train.tables)
         bilinear: Any = self.model
         raw: Factors = bilinear.factors(self._y_range())
         if self.loss_function is losses.bce:  # its predictions are log-odds
-            raw = Factors(raw.mean, raw.user_bias, raw.item_bias, raw.users, raw.items, "sigmoid", (0.0, 1.0))
+            raw = dataclasses.replace(raw, objective=Objective("logistic", "sigmoid", (0.0, 1.0)))
         blank = Factors(
             raw.mean,
             raw.user_bias * users,
             raw.item_bias * items,
             raw.users * users[:, None],
             raw.items * items[:, None],
-            raw.link,
-            raw.y_range,
+            raw.objective,
+            self.train.tables,
         )
         return implied_ridge(blank, self.train.users, self.train.items, self.train.explicit())
 
@@ -325,6 +330,7 @@ def collab_learner(
     return Learner(model, train, valid, rule=rule, bs=bs, rng=g, **learner)
 
 
+@checked
 def fit_dot_bias(
     train: Ratings,
     *,
@@ -379,6 +385,7 @@ def fit_dot_bias(
     return _factors_of(learner)
 
 
+@checked
 def fit_dot(
     train: Ratings,
     *,
@@ -444,6 +451,7 @@ def _factors_of(learner: Learner) -> Factors:
     return scorer
 
 
+@checked
 def fit_net(
     train: Ratings,
     *,

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from .errors import SettingError, check_not_negative, check_positive, did_you_mean
-from .factors import Factors, Ridge
+from .factors import Factors
 from .features import Features
+from .objective import Objective
 from .rng import Rng, torch_rng
 
 INITS: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
@@ -74,10 +75,10 @@ class EmbeddingDot(nn.Module):
         """Row numbers (B,), (B,) -> predictions (B,)."""
         return (self.u(users) * self.i(items)).sum(1) + self.mean  # (B, K) -> (B,)
 
-    def factors(self, y_range: tuple[float, float], reg: Ridge = Ridge(1.0, 1.0)) -> Factors:
+    def factors(self, y_range: tuple[float, float]) -> Factors:
         """The waist's form of it: zero biases, clipped to ``y_range``."""
         u, i = (e.weight.detach().cpu().numpy() for e in (self.u, self.i))
-        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, "identity", y_range, reg)
+        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, Objective("squared", "identity", y_range))
 
 
 class Range(nn.Module):
@@ -168,13 +169,13 @@ class EmbeddingDotBias(nn.Module):
         dot = (self.u(users) * self.i(items)).sum(1)  # (B, K) -> (B,)
         return self.range(dot + self.ub(users).squeeze(1) + self.ib(items).squeeze(1) + self.mean)
 
-    def factors(self, y_range: tuple[float, float], reg: Ridge = Ridge(1.0, 1.0)) -> Factors:
+    def factors(self, y_range: tuple[float, float]) -> Factors:
         """The waist's form of it; ``y_range`` clips where the model itself has no range."""
         ub, ib = (e.weight.detach().cpu().numpy()[:, 0] for e in (self.ub, self.ib))
         u, i = (e.weight.detach().cpu().numpy() for e in (self.u, self.i))
         asymptotes = self.range.asymptotes()
         link = "identity" if asymptotes is None else "sigmoid"
-        return Factors(float(self.mean), ub, ib, u, i, link, asymptotes or y_range, reg)
+        return Factors(float(self.mean), ub, ib, u, i, Objective("squared", link, asymptotes or y_range))
 
 
 class EmbeddingNet(nn.Module):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from .errors import DataError, ModelFileError
-from .factors import State
+from .errors import ModelFileError
+from .ids import Tables
 from .models import EmbeddingNet, SideFeatures
+from .scorer import Ranks, Scorer, State, Stored, Timed
 
 BLOCK = 1 << 18  # pairs scored at once
 
@@ -30,15 +32,41 @@ class ModuleScorer:
         user_seen: (U,) bool: rows that the fit has seen. Unseen rows of an EmbeddingNet get zero embeddings.
         item_seen: (I,) bool.
         y_range: predictions are clipped to it.
+        mean: the guess for pairs with a cold row, where the model is of the user's own: its embedding of a row that
+            was never trained means nothing.
+        tables: fingerprint of the id tables.
     """
 
-    def __init__(self, model: nn.Module, user_seen: np.ndarray, item_seen: np.ndarray, *, y_range: tuple[float, float]):
+    def __init__(
+        self,
+        model: nn.Module,
+        user_seen: np.ndarray,
+        item_seen: np.ndarray,
+        *,
+        y_range: tuple[float, float],
+        mean: float,
+        tables: Tables | None = None,
+    ):
         self.model = with_cold_rows(model, user_seen, item_seen) if isinstance(model, EmbeddingNet) else model.eval()
-        self.n_users, self.n_items, self.y_range = len(user_seen), len(item_seen), y_range
-        self.uses_times = takes_times(model) and getattr(model, "times", None) is not None
+        self.user_seen, self.item_seen, self.y_range = user_seen, item_seen, y_range
+        self.n_users, self.n_items, self.mean, self.tables = len(user_seen), len(item_seen), mean, tables
+
+    def __repr__(self) -> str:
+        return f"ModuleScorer({type(self.model).__name__}, {self.n_users:,} users, {self.n_items:,} items)"
+
+    @property
+    def offers(self) -> tuple[type, ...]:
+        """See ``scorer``: stored if it is an EmbeddingNet of ours, timed if the model has a time scale."""
+        ours = (Stored,) if isinstance(self.model, EmbeddingNet) else ()
+        timed = takes_times(self.model) and getattr(self.model, "times", self) is not None
+        return (Scorer, Ranks, *ours, *((Timed,) if timed else ()))
 
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of pairs of rows (B,), (B,), seconds (B,) or None -> (B,) float32."""
+        return self.rank(users, items, times).clip(*self.y_range)
+
+    def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """What the model says of pairs of rows (B,), (B,), before it is clipped -> (B,) float32."""
         out = np.empty(len(users), np.float32)
         for start in range(0, len(users), BLOCK):
             part = slice(start, start + BLOCK)
@@ -47,9 +75,13 @@ class ModuleScorer:
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of every item for each user row (B,) -> (B, I) float32."""
+        return self.rank_all(users, times).clip(*self.y_range)
+
+    def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """The same before it is clipped -> (B, I) float32."""
         items = np.arange(self.n_items)
         rows = [
-            self.score(np.full(self.n_items, u), items, None if times is None else np.full(self.n_items, times[k]))
+            self.rank(np.full(self.n_items, u), items, None if times is None else np.full(self.n_items, times[k]))
             for k, u in enumerate(users)
         ]
         return np.stack(rows) if rows else np.empty((0, self.n_items), np.float32)
@@ -57,19 +89,16 @@ class ModuleScorer:
     @torch.no_grad()
     def _block(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         device = next(self.model.parameters()).device
-        u, i = (self._rows(r, n, device) for r, n in ((users, self.n_users), (items, self.n_items)))
-        arguments: list[Any] = [u, i]
+        u, i = _known(users, self.user_seen), _known(items, self.item_seen)
+        if not isinstance(self.model, EmbeddingNet):  # ours has a zero row for the cold at the end of its tables
+            cold, u, i = (u < 0) | (i < 0), u.clip(0), i.clip(0)
+        else:
+            cold, u, i = np.zeros(len(u), bool), np.where(u < 0, self.n_users, u), np.where(i < 0, self.n_items, i)
+        arguments: list[Any] = [torch.as_tensor(rows, device=device) for rows in (u, i)]
         if takes_times(self.model):
             arguments.append(None if times is None else torch.as_tensor(times, device=device))
-        return self.model(*arguments).clamp(*self.y_range).cpu().numpy()
-
-    def _rows(self, rows: np.ndarray, n: int, device: torch.device) -> torch.Tensor:
-        """Rows for the embedding; those outside the table become the zero row at its end."""
-        rows = np.asarray(rows, np.int64)
-        outside = (rows < 0) | (rows >= n)
-        if outside.any() and not isinstance(self.model, EmbeddingNet):
-            raise DataError(f"row {rows[outside][0]} lies outside the model's table of {n}.", hint="fit on all ids.")
-        return torch.as_tensor(np.where(outside, n, rows), device=device)
+        scores = self.model(*arguments).cpu().numpy()
+        return np.where(cold, np.float32(self.mean), scores)
 
     def state(self) -> State:
         """What ``storage`` keeps: the weights and how to build the net again."""
@@ -79,11 +108,13 @@ class ModuleScorer:
                 hint="save its state_dict with safetensors beside your code.",
             )
         arrays = {k: v.cpu().numpy() for k, v in self.model.state_dict().items()}
-        settings = {"config": self.model.config, "y_range": list(self.y_range)}
+        settings = {"config": self.model.config, "y_range": list(self.y_range), "mean": self.mean}
         return State("net", arrays, settings)
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> ModuleScorer:
+    def from_state(
+        cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], tables: Tables | None = None
+    ) -> ModuleScorer:
         """The scorer that ``state`` described."""
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         net = EmbeddingNet.from_config(settings["config"], tensors)
@@ -91,8 +122,17 @@ class ModuleScorer:
         scorer = cls.__new__(cls)
         scorer.model, scorer.n_users, scorer.n_items = net.eval(), n_users, n_items
         scorer.y_range = (settings["y_range"][0], settings["y_range"][1])
-        scorer.uses_times = net.times is not None
+        scorer.user_seen, scorer.item_seen = np.ones(n_users, bool), np.ones(n_items, bool)  # others' rows are zero
+        scorer.mean, scorer.tables = settings.get("mean", float(np.mean(settings["y_range"]))), tables
         return scorer
+
+
+def _known(rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Rows (B,), -1 for those that are negative, past the end of ``seen`` (R,), or not seen -> (B,) int64."""
+    rows = np.asarray(rows, np.int64)
+    inside = (rows >= 0) & (rows < len(seen))
+    inside[inside] = seen[rows[inside]]
+    return np.where(inside, rows, -1)
 
 
 def with_cold_rows(net: EmbeddingNet, user_seen: np.ndarray, item_seen: np.ndarray) -> EmbeddingNet:

@@ -438,6 +438,37 @@ class Ratings:
         return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, *notes))
 
 
+def check_is_ratings(value: Any, name: str) -> None:
+    """Refuse what is no Ratings, such as a DataFrame.
+
+    Raises:
+        DataError: naming the type, and how Ratings are made of it.
+    """
+    if not isinstance(value, Ratings):
+        raise DataError(
+            f"{name} is a {type(value).__name__}, not Ratings.", hint="Ratings.from_frame(frame) makes them."
+        )
+
+
+def check_same_tables(part: Ratings, tables: Tables | None, name: str, of: str) -> None:
+    """Refuse ratings whose row numbers mean other users or items. They may know more: new ids have rows at the end.
+
+    Args:
+        part: the ratings.
+        tables: the id tables that their rows are held against; None: nobody said which.
+        name: what ``part`` is called.
+        of: what the tables are of: an argument's name.
+
+    Raises:
+        DataError: with the line that mends it.
+    """
+    if tables is not None and not part.extends(tables):
+        raise DataError(
+            f"{name} and {of} number their users or items differently: a row means two things.",
+            hint=f"split one Ratings, or read the second file with like=: Ratings.from_csv(path, like={of}).",
+        )
+
+
 def cold_rows(train: Ratings, part: Ratings) -> np.ndarray:
     """Which ratings of a held-out part are of a user or an item without a rating in train -> (N,) bool.
 

@@ -12,11 +12,11 @@ against what its kind declares in ``ARRAYS``. ``check_writable`` says before a f
 This module knows Ratings and a scorer's ``state()``; what a scorer is, it does not.
 """
 
-from ..factors import State
+from ..scorer import State
 from .arrays import ARRAYS, Array, check_arrays
 from .disk import check_writable
 from .manifest import FORMAT, LOADERS
-from .model import Stored, is_model, load, save
+from .model import StoredModel, is_model, load, save
 
 __all__ = [
     "ARRAYS",
@@ -24,7 +24,7 @@ __all__ = [
     "LOADERS",
     "Array",
     "State",
-    "Stored",
+    "StoredModel",
     "check_arrays",
     "check_writable",
     "is_model",

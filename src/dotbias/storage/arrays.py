@@ -66,6 +66,7 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "item_side.features": Array("S E J+1"),
         "item_side.prior_mean": Array("S H J+1"),
         "item_side.prior_precision": Array("S H J+1"),
+        **{f"compressed.{k}": a._replace(shape=a.shape.replace("K", "R"), optional=True) for k, a in _FACTORS.items()},
     },
     "net": {
         "u.weight": Array("U+1 A"),
@@ -109,9 +110,9 @@ def check_arrays(
         expected = declared[_declared(kind, name)]
         _check_shape(name, array, expected, lengths)
         _check_values(name, array, expected, lengths)
-    for name, check in SETTINGS.get(kind, {}).items():
-        if name not in settings or not check(settings[name]):
-            raise ModelFileError(f"the setting {name} of the {kind} model is {settings.get(name)!r}.")
+    wrong = _wrong_setting(settings, SETTINGS.get(kind, {}))
+    if wrong is not None:
+        raise ModelFileError(f"the setting {wrong} of the {kind} model is {settings.get(wrong)!r}.")
     if kind in FITS:
         FITS[kind](arrays, settings, lengths)
 
@@ -161,6 +162,9 @@ def _check_values(name: str, array: np.ndarray, expected: Array, lengths: dict[s
 # Settings ------------------------------------------------------------------------------------------------------
 
 
+Check = Callable[[Any], bool]
+
+
 def is_number(value: Any) -> bool:
     """A number that float32 holds, no truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
@@ -180,16 +184,28 @@ def _is_ridge(value: Any) -> bool:
 
 
 def _is_factors(value: Any) -> bool:
-    checks = SETTINGS["factors"]
-    return isinstance(value, dict) and all(name in value and check(value[name]) for name, check in checks.items())
+    return isinstance(value, dict) and _wrong_setting(value, SETTINGS["factors"]) is None
+
+
+def _wrong_setting(settings: Mapping[str, Any], checks: Mapping[str, Check]) -> str | None:
+    """The first setting that is missing or not as it must be; a name that ends in ``?`` may be missing."""
+    for name, check in checks.items():
+        bare = name.removesuffix("?")
+        if not (check(settings[bare]) if bare in settings else name.endswith("?")):
+            return bare
+    return None
 
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(x, str) for x in value)
 
 
+def _has_history(side: Mapping[str, Any]) -> Any:
+    return side.get("has_history", side.get("has_bag"))  # the second: of version 0.1
+
+
 def _is_side(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("has_bag"), bool) or not _is_texts(value.get("names")):
+    if not isinstance(value, dict) or not isinstance(_has_history(value), bool) or not _is_texts(value.get("names")):
         return False
     groups, scales = value.get("groups"), value.get("scales")
     if not isinstance(groups, list) or not isinstance(scales, list):
@@ -198,13 +214,14 @@ def _is_side(value: Any) -> bool:
     return threes and all(is_number(x) for triple in (*groups, *scales) for x in triple[1:])
 
 
-Check = Callable[[Any], bool]
 SETTINGS: dict[str, dict[str, Check]] = {
     "factors": {
         "mean": is_number,
         "link": lambda x: isinstance(x, str) and x in ("identity", "sigmoid"),
         "y_range": is_range,
-        "reg": _is_ridge,
+        "loss?": lambda x: isinstance(x, str),
+        "reg?": _is_ridge,  # of version 0.1, for both sides
+        "user_reg?": _is_ridge,
         "item_reg": lambda x: x is None or _is_ridge(x),
     },
     "knn": {"base": _is_factors, "shrink": is_number, "amplify": is_number, "damping": is_number},
@@ -216,8 +233,13 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "notes": _is_texts,
         "user_side": _is_side,
         "item_side": _is_side,
+        "compressed?": _is_factors,
     },
-    "net": {"y_range": lambda x: is_range(x) and None not in x, "config": lambda x: isinstance(x, dict)},
+    "net": {
+        "y_range": lambda x: is_range(x) and None not in x,
+        "config": lambda x: isinstance(x, dict),
+        "mean?": is_number,
+    },
 }
 
 
@@ -227,7 +249,7 @@ SETTINGS: dict[str, dict[str, Check]] = {
 def _posterior_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], lengths: dict[str, int]) -> None:
     """Stars and cutpoints, days' factors, histories' columns, and each side's groups of features."""
     stars, cuts, k, own = lengths["L"], lengths["C"], lengths["K"], lengths["J"]
-    columns = sum(settings[side]["has_bag"] for side in ("user_side", "item_side"))
+    columns = sum(_has_history(settings[side]) for side in ("user_side", "item_side"))
     day_factors = arrays["day_factors"].shape[2]
     if lengths["S"] < 1 or cuts != max(stars - 1, 0) or (settings["ordinal"] and not stars):
         raise ModelFileError(f"{lengths['S']} samples, {stars} stars and {cuts} cutpoints do not fit.")
@@ -238,7 +260,7 @@ def _posterior_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any
         ends = [z for _, _, z in words["groups"]]
         starts = [a for _, a, _ in words["groups"]]
         whole = starts == [0, *ends][: len(ends)] and ([0, *ends])[-1] == lengths[features] and sorted(ends) == ends
-        bag = not words["has_bag"] or (ends and ends[0] == lengths[others])
+        bag = not _has_history(words) or (ends and ends[0] == lengths[others])
         if not whole or not bag or len(words["names"]) != lengths[features] or lengths[priors] != 1 + len(ends):
             raise ModelFileError(f"the feature groups of {side} do not fit its {lengths[features]} features.")
 

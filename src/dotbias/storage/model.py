@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 
 from ..errors import DotbiasError, FileError, ModelFileError, SettingError, did_you_mean, require
-from ..factors import Scorer, State
 from ..files import as_path, exists, write
 from ..ratings import Ids, Ratings
 from ..readers import neighbours, parquet
+from ..scorer import Scorer, State, Stored, check_rows, demand
 from .arrays import check_arrays
 from .disk import MANIFEST_BYTES, check_room, lock, read, read_plain, refuse_others, remove_others, sync
 from .manifest import BLOBS, FORMAT, LOADERS, MANIFEST, parse, to_json, version
@@ -35,7 +35,7 @@ _TRIES = 3  # a reader whose model is replaced meanwhile starts again
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModel:
     """What a folder held.
 
     Attributes:
@@ -85,6 +85,7 @@ def save(
         SettingError: if the scorer cannot be stored, or settings are not what JSON can hold.
     """
     folder = as_path(folder)
+    check_rows(scorer, ratings, "ratings")
     state = _state_of(scorer, ratings)
     blobs = _encode(state, ratings, log)
     manifest = {
@@ -121,12 +122,8 @@ def save(
 
 
 def _state_of(scorer: Any, ratings: Ratings) -> State:
-    if not hasattr(scorer, "state"):
-        raise SettingError(
-            f"a {type(scorer).__name__} cannot be stored: it has no state().",
-            hint="give it state() -> dotbias.factors.State, or store its factors().",
-        )
-    state = scorer.state()
+    hint = "give its class state() -> dotbias.scorer.State and list Stored in its offers, or store its factors()."
+    state = demand(scorer, Stored, why="being stored", hint=hint).state()
     if state.kind not in LOADERS:
         raise SettingError(f"no loader knows the kind {state.kind!r}.", hint=did_you_mean(state.kind, LOADERS))
     try:
@@ -194,7 +191,7 @@ def is_model(folder: str | Path) -> bool:
     return exists(place) and place.is_file()
 
 
-def load(folder: str | Path) -> Stored:
+def load(folder: str | Path) -> StoredModel:
     """The model in ``folder``, every byte of it checked.
 
     Raises:
@@ -230,7 +227,7 @@ def _manifest_bytes(folder: Path) -> bytes:
     return text
 
 
-def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
+def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
     from safetensors.numpy import load as from_safetensors
 
     loader, data = _find_loader(manifest["kind"]), manifest["data"]
@@ -240,7 +237,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
         check_arrays(manifest["kind"], arrays, manifest["scorer"], data["n_users"], data["n_items"])
         tables = {role: _table(role, content, data) for role, content in blobs.items()}
         ratings = _ratings(tables, data)
-        scorer = loader.from_state(arrays, manifest["scorer"])
+        scorer = loader.from_state(arrays, manifest["scorer"], ratings.tables)
     except FileError as e:  # too large for this machine, as far as we know
         raise ModelFileError(f"the model in {folder}: {e.what}", hint=e.hint) from e
     except Exception as e:  # whole by its hashes, yet not readable: say so, whatever the parser raised
@@ -254,7 +251,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
         if "log" in tables
         else None
     )
-    return Stored(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
+    return StoredModel(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
 
 
 def _table(role: str, content: bytes, data: dict[str, Any]) -> pl.DataFrame:
