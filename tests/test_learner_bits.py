@@ -10,7 +10,8 @@ from torch import nn
 
 from dotbias import schedules, split, steps
 from dotbias.batches import Batches
-from dotbias.learner import Learner, collab_learner
+from dotbias.gradient import collab_learner, spread
+from dotbias.learner import Learner
 from dotbias.models import EmbeddingDot, EmbeddingDotBias, EmbeddingNet
 from dotbias.optim import Optimizer
 
@@ -79,7 +80,8 @@ def test_learner(parts, rule):
 
 
 def test_sweep(parts):
-    learn = collab_learner(parts.train, n_factors=5, bs=64, rng=0)
+    padding = 0.25 / spread(parts.train)  # a quarter of a star
+    learn = collab_learner(parts.train, n_factors=5, padding=padding, bs=64, rng=0)
     sweep = learn.lr_find()
     bits.check("sweep", {"lrs": sweep.lrs, "losses": sweep.losses, "smooth": sweep.smooth})
 
