@@ -17,9 +17,9 @@ import polars as pl
 
 from dotbias.errors import DotbiasError
 from dotbias.evaluation import evaluate
-from dotbias.factors import FoldsIn, Scorer
 from dotbias.ratings import Ids, Ratings
 from dotbias.recommender import Recommender
+from dotbias.scorer import Bilinear, FoldsIn, Intervals, Ranks, Sampled, Scorer, Stars, Stored, offers
 
 COLUMNS = ("users", "items", "values", "times")
 
@@ -60,7 +60,7 @@ def scores_are_whole(fit):
     """float32, one per pair, finite, within the scale; for cold rows and for no rows, too."""
     train, test = parts()
     scorer = fit(train)
-    assert isinstance(scorer, Scorer)
+    assert offers(scorer, Scorer) and offers(scorer, Ranks)
     scores = scorer.score(test.users, test.items)
     assert scores.shape == (len(test),) and scores.dtype == np.float32
     assert np.isfinite(scores).all() and scores.min() >= 1 and scores.max() <= 5
@@ -179,24 +179,116 @@ def recommends_alike_for_one_and_many(fit):
         assert [recommender.predict(user, i).value for i in ids] == [r.score for r in alone]
 
 
+def offers_what_it_has(fit):
+    """Every scorer ranks and says whose rows it knows; what it lists is what it has, and it can be stored."""
+    train, _ = parts()
+    scorer = fit(train, rng=0)
+    assert offers(scorer, Scorer) and offers(scorer, Ranks) and offers(scorer, Stored)
+    assert scorer.tables == train.tables and train.extends(scorer.tables)
+    has = {Intervals: "interval", Bilinear: "factors", FoldsIn: "fold_in_user", Stars: "star_probabilities"}
+    for what, method in has.items():
+        assert not offers(scorer, what) or callable(getattr(scorer, method))
+    assert len(repr(scorer)) < 200 and "\n" not in repr(scorer)
+
+
+def ranks_before_the_clip(fit):
+    """Ranking agrees with the scores wherever those are within the scale, and both ways to ask agree."""
+    train, _ = parts()
+    scorer = fit(train, rng=0)
+    users, items = np.array([3, 7], np.int32), np.arange(train.n_items, dtype=np.int32)
+    every = scorer.rank_all(users)
+    assert every.shape == (2, train.n_items) and every.dtype == np.float32
+    for k, user in enumerate(users):
+        np.testing.assert_allclose(every[k], scorer.rank(np.full(len(items), user, np.int32), items), atol=2e-5)
+    scores = scorer.score_all(users)
+    for rank, score in zip(every, scores, strict=True):
+        inside = (score > 1.01) & (score < 4.99)
+        order = np.argsort(rank[inside], kind="stable")
+        assert np.all(np.diff(score[inside][order]) > -0.05)
+
+
+def intervals_hold_the_guess(fit):
+    """Where it knows how sure it is: low <= guess <= high within the scale, wider for a higher level."""
+    train, test = parts()
+    scorer = fit(train, rng=0)
+    if not offers(scorer, Intervals):
+        return
+    guess = scorer.score(test.users, test.items)
+    low, high = scorer.interval(test.users, test.items, level=0.8)
+    wide_low, wide_high = scorer.interval(test.users, test.items, level=0.95)
+    assert low.dtype == high.dtype == np.float32
+    assert np.all(low <= high) and np.all(wide_low <= low) and np.all(high <= wide_high)
+    assert low.min() >= 1 and high.max() <= 5
+    assert np.mean((low <= guess + 0.5) & (guess - 0.5 <= high)) > 0.95
+
+
+def stars_are_probabilities(fit):
+    """Where it knows stars: rows sum to 1."""
+    train, test = parts()
+    scorer = fit(train, rng=0)
+    if offers(scorer, Stars):
+        p = scorer.star_probabilities(test.users, test.items)
+        assert p.shape == (len(test), len(scorer.stars)) and np.all(p >= 0)
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+
+
+def factors_are_cheap_and_near(fit):
+    """Where it is bilinear: the same Factors each time, which score nearly alike; samples have its shapes."""
+    train, test = parts()
+    scorer = fit(train, rng=0)
+    if not offers(scorer, Bilinear):
+        return
+    factors = scorer.factors()
+    assert factors is scorer.factors() and factors.tables == train.tables
+    assert np.abs(factors.score(test.users, test.items) - scorer.score(test.users, test.items)).mean() < 0.15
+    if offers(scorer, Sampled):
+        draw = next(iter(scorer.draws()))
+        assert len(draw.users) == train.n_users and len(draw.items) == train.n_items
+
+
+def other_tables_are_refused(fit):
+    """Rows of other ratings are never read as its own; ratings that extend its tables are."""
+    train, test = parts()
+    scorer = fit(train, rng=0)
+    other = replace(test, user_ids=Ids(range(500, 580)))
+    for refused in (
+        lambda: evaluate(scorer, other),
+        lambda: Recommender(scorer, other),
+        lambda: fit(train, valid=other, rng=0),
+    ):
+        try:
+            refused()
+        except DotbiasError as e:
+            assert "like=" in str(e)
+        else:
+            raise AssertionError("read rows of other tables as its own")
+    grown = replace(test, user_ids=Ids(range(10, 200)), users=np.where(test.users == 3, 150, test.users), cold=None)
+    assert np.isfinite(evaluate(scorer, grown, n_resamples=1).rmse)
+
+
 def newcomers_are_taken(fit):
     """Where it folds in: a newcomer with a known user's history is scored like that user, an empty one as nobody."""
     train, _ = parts()
     scorer = fit(train, rng=0)
-    if not isinstance(scorer, FoldsIn):
+    if not offers(scorer, FoldsIn):
         return
     user = int(np.bincount(train.users).argmax())
     at = train.users == user
     part = scorer.fold_in_user(train.items[at], train.values[at])
-    scores = scorer.score_user(part)
+    scores = part.score()
     assert scores.shape == (train.n_items,) and np.isfinite(scores).all()
     known = scorer.score_all(np.array([user], np.int32))[0]
     assert np.abs(scores - known)[1:].mean() < 0.35
-    nobody = scorer.score_user(scorer.fold_in_user(train.items[:0], train.values[:0]))
+    np.testing.assert_allclose(part.score(np.array([4, 2])), scores[[4, 2]], atol=1e-5)
+    assert part.rank().shape == (train.n_items,)
+    if offers(part, Intervals):
+        low, high = part.interval(level=0.8)
+        assert np.all(low <= high) and low.shape == scores.shape
+    nobody = scorer.fold_in_user(train.items[:0], train.values[:0]).score()
     np.testing.assert_allclose(nobody, scorer.score_all(np.array([-1], np.int32))[0], atol=0.05)
     item = int(np.bincount(train.items).argmax())
     at = train.items == item
-    scores = scorer.score_item(scorer.fold_in_item(train.users[at], train.values[at]), np.arange(1, 20, dtype=np.int32))
+    scores = scorer.fold_in_item(train.users[at], train.values[at]).score(np.arange(1, 20, dtype=np.int32))
     assert scores.shape == (19,) and np.isfinite(scores).all() and scores.min() >= 1 and scores.max() <= 5
 
 
@@ -213,5 +305,11 @@ CHECKS = (
     interactions_are_refused,
     survives_the_disk,
     recommends_alike_for_one_and_many,
+    offers_what_it_has,
+    ranks_before_the_clip,
+    intervals_hold_the_guess,
+    stars_are_probabilities,
+    factors_are_cheap_and_near,
+    other_tables_are_refused,
     newcomers_are_taken,
 )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dotbias import datasets, split
 from dotbias.errors import DotbiasError, SettingError
-from dotbias.factors import Factors, Ridge, half_step
+from dotbias.factors import Factors
+from dotbias.objective import Objective, Ridge
 from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import _als_kernels as kernels
 from dotbias.solvers.als import Alternation, als
@@ -42,7 +43,9 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed):
     Q = np.zeros((n_items, -(-(K + 2) // 8) * 8), np.float32)
     Q[:, 0], Q[:, 1 : K + 1] = 1, rng.normal(0, 0.5, (n_items, K))
     bias = rng.normal(0, 0.3, n_items).astype(np.float32)
-    once, each = rng.uniform(0.05, 2, K + 1), rng.uniform(0, 0.3, K + 1)
+    ridge = Ridge(*rng.uniform(0.05, 2, 2), *rng.uniform(0, 0.3, 2))
+    once = ridge.diagonal(K, 0)
+    each = ridge.diagonal(K, 1) - once
     X, x_bias, squares = np.full((5, Q.shape[1]), 9, np.float32), np.full(5, 9, np.float32), np.empty(5)
     cuts = np.array([0, 2, 2, 5])
     kernels.half_step(cuts, starts, others, values, mean, Q, bias, once, each, X, x_bias, squares)
@@ -53,7 +56,7 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed):
         at = slice(starts[row], starts[row + 1])
         offset, q, y = mean + bias[others[at]].astype(float), Q[others[at], 1 : K + 1], values[at].astype(float)
         full = once + n * each
-        x = half_step(offset, q, y, penalty=full)
+        x = Objective(user_reg=ridge).half_step(offset, q, y)
         a = np.c_[np.ones(n), q]
         stacked = np.linalg.lstsq(np.r_[a, np.diag(np.sqrt(full))], np.r_[y - offset, np.zeros(K + 1)], rcond=None)[0]
         np.testing.assert_allclose(x, stacked, atol=1e-8)
@@ -67,7 +70,7 @@ def test_a_known_user_folded_in_is_the_stored_row(world, ridge):
     r = world.ratings
     settings = dict(zip(("reg_bias_once", "reg_once", "reg_bias", "reg"), ridge, strict=True))
     fit = als(r, n_factors=12, n_sweeps=4, rng=0, **settings)
-    assert fit.reg == Ridge(*ridge)
+    assert fit.objective.user_reg == fit.objective.item_reg == Ridge(*ridge)
     for user in range(r.n_users):
         at = r.users == user
         part = fit.fold_in_user(r.items[at], r.values[at])

@@ -49,21 +49,21 @@ def test_bias_solves_its_ridge_problem_exactly(reg_user, reg_item):
     a[np.arange(n), 1 + n_users + train.items] = 1
     penalty = np.r_[0, np.full(n_users, reg_user), np.full(n_items, reg_item)]
     x = np.linalg.solve(a.T @ a + np.diag(penalty), a.T @ train.values.astype(float))
-    fitted = bias(train, reg_user=reg_user, reg_item=reg_item)
+    fitted = bias(train, reg_bias_once=(reg_user, reg_item))
     np.testing.assert_allclose(np.r_[fitted.mean, fitted.user_bias, fitted.item_bias], x, atol=2e-6)
 
 
 def test_cold_rows_have_zero_bias_and_reg_0_still_answers():
     train, _ = battery.parts()
     for reg in (0, 3):
-        fitted = bias(train, reg_user=reg, reg_item=reg)
+        fitted = bias(train, reg_bias_once=reg)
         assert fitted.user_bias[0] == 0 and fitted.item_bias[0] == 0
         assert np.isfinite(fitted.user_bias).all()
 
 
 def test_a_known_user_folds_in_to_the_stored_row():
     train, _ = battery.parts()
-    fitted = bias(train, reg_user=2, reg_item=9)
+    fitted = bias(train, reg_bias_once=(2, 9))
     for row in (1, 30):
         at = train.users == row
         assert fitted.fold_in_user(train.items[at], train.values[at]).bias == pytest.approx(
@@ -77,7 +77,7 @@ def test_a_known_user_folds_in_to_the_stored_row():
 
 def test_settings_that_make_no_sense():
     train, _ = battery.parts()
-    for bad in ({"reg_user": -1}, {"reg_item": float("nan")}):
+    for bad in ({"reg_bias_once": -1}, {"reg_bias_once": (1, float("nan"))}):
         with pytest.raises(SettingError, match="must be a finite number"):
             bias(train, **bad)
     for bad in ({"n_neighbours": 0}, {"damping": 0}, {"shrink": -1}):
@@ -92,7 +92,7 @@ def test_unsolvable_says_so():
 
 def brute_knn(train, shrink, damping):
     """All neighbours, dense: (U, I) scores before the clip."""
-    base = bias(train).unbounded()
+    base = bias(train)
     e = np.zeros((train.n_users, train.n_items))
     e[train.users, train.items] = train.values - base.score(train.users, train.items)
     has = np.zeros_like(e)
@@ -111,7 +111,7 @@ def test_knn_is_brute_force_in_any_blocks(monkeypatch, block):
     train, test = battery.parts()
     fitted = knn(train, n_neighbours=1000, shrink=10.0, amplify=1.3, damping=0.2)
     expected = brute_knn(train, 10.0, 0.2)
-    np.testing.assert_allclose(fitted.unbounded().score_all(np.arange(train.n_users)), expected, atol=1e-4)
+    np.testing.assert_allclose(fitted.rank_all(np.arange(train.n_users)), expected, atol=1e-4)
     np.testing.assert_allclose(
         fitted.score(test.users, test.items), np.clip(expected, 1, 5)[test.users, test.items], atol=1e-4
     )
@@ -131,12 +131,12 @@ def test_knn_takes_newcomers_as_it_took_the_known():
     fitted = knn(train)
     at = train.users == 5
     part = fitted.fold_in_user(train.items[at], train.values[at])
-    np.testing.assert_allclose(fitted.score_user(part), fitted.score_all(np.array([5]))[0], atol=1e-4)
+    np.testing.assert_allclose(part.score(), fitted.score_all(np.array([5]))[0], atol=1e-4)
     at = train.items == 5
     users = np.flatnonzero(~np.isin(np.arange(train.n_users), train.users[at]))
     part = fitted.fold_in_item(train.users[at], train.values[at])  # sees itself among its neighbours, so not exact
     known = fitted.score(users, np.full(len(users), 5))
-    assert np.corrcoef(fitted.score_item(part, users), known)[0, 1] > 0.9
+    assert np.corrcoef(part.score(users), known)[0, 1] > 0.9
 
 
 def test_the_lessons_split(data):

@@ -162,7 +162,7 @@ def test_exit_codes(run, files):
         ("fit", "all.csv", "--fitter", "dotbias"): (2, "dot_bias"),
         ("fit", "all.csv", "--set", "n_factor=3"): (2, "n_factors"),
         ("fit", "all.csv", "--set", "n_factors"): (2, "no '='"),
-        ("fit", "all.csv", "--set", "n_factors=many"): (2, "a number is expected"),
+        ("fit", "all.csv", "--set", "n_factors=many"): (2, "must be a whole number"),
         ("fit", "all.csv", "--split", "u1"): (2, "no split"),
         ("fit", "all.csv", "--split", "random:x"): (2, "no number"),
         ("fit", "all.csv", "--split", "random:0.2", "--test", "test.csv"): (2, "exclude each other"),

@@ -14,6 +14,7 @@ from dotbias.errors import DataError, SettingError
 from dotbias.evaluation import bootstrap, compare, cross_validate, evaluate
 from dotbias.factors import Factors
 from dotbias.ratings import Ids
+from dotbias.scorer import Scorer, Timed
 
 
 def fitted():
@@ -107,7 +108,7 @@ def test_what_train_holds_is_refused():
 def test_other_id_tables_are_refused_and_grown_ones_are_not():
     scorer, train, test = fitted()
     other = dataclasses.replace(test, user_ids=Ids(range(500, 580)))
-    with pytest.raises(DataError, match="number their users differently"):
+    with pytest.raises(DataError, match="number their users or items differently"):
         evaluate(scorer, other, train=train)
     grown = dataclasses.replace(test, item_ids=Ids([*train.item_ids, "new"]), item_table=None)
     assert evaluate(scorer, grown, train=train).rmse == evaluate(scorer, test, train=train).rmse
@@ -115,6 +116,8 @@ def test_other_id_tables_are_refused_and_grown_ones_are_not():
 
 class Odd:
     """A scorer that answers what it is told to."""
+
+    offers, tables = (Scorer,), None
 
     def __init__(self, answer):
         self.answer = answer
@@ -146,7 +149,7 @@ def test_times_are_passed_and_their_use_is_noted():
     scorer = Odd(lambda u, t: (seen.append(t), np.full(len(u), 3.0))[1])
     assert evaluate(scorer, test).notes == ()
     assert np.array_equal(seen[0], test.times)
-    scorer.uses_times = True
+    scorer.offers = (Scorer, Timed)
     assert evaluate(scorer, test).notes == ("rating's day given",)
     assert evaluate(scorer, dataclasses.replace(test, times=None)).notes == ()
 
@@ -169,7 +172,7 @@ def test_compare_is_paired():
     assert result.differences["again"]["mse"] == (0, 0, 0)
     assert result.reports["bias"] == evaluate(scorer, test, train=train)
     low, high = result.reports["bias"].interval["rmse"]
-    near = compare({"a": scorer, "b": bias(train, reg_user=4)}, test).differences["b"]["rmse"]
+    near = compare({"a": scorer, "b": bias(train, reg_bias_once=(4, 3))}, test).differences["b"]["rmse"]
     assert near.high - near.low < (high - low) / 5
     assert json.dumps(result.to_dict())
     with pytest.raises(SettingError, match="nothing to compare"):
@@ -178,7 +181,7 @@ def test_compare_is_paired():
 
 def test_cross_validation_pools_what_each_fold_held_out():
     ratings = battery.world()
-    fit = partial(bias, reg_user=5)
+    fit = partial(bias, reg_bias_once=(5, 3))
     result = cross_validate(fit, ratings, k=4, rng=1, n_resamples=50)
     assert len(result.folds) == 4 and sum(f.n_test for f in result.folds) == len(ratings)
     folds = list(split.folds(ratings, k=4, rng=1))

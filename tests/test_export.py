@@ -18,6 +18,7 @@ from dotbias import Recommender
 from dotbias.baselines import knn
 from dotbias.cli import main
 from dotbias.factors import Factors
+from dotbias.objective import Objective
 from dotbias.ratings import Ids
 from dotbias.readers import guarded, unguarded
 
@@ -36,7 +37,7 @@ def odd():
 def model(link="sigmoid"):
     rng = np.random.default_rng(0)
     p, q = rng.normal(0, 0.4, (80, 3)), rng.normal(0, 0.4, (50, 3))
-    return Factors(0.2, rng.normal(0, 0.4, 80), rng.normal(0, 0.4, 50), p, q, link, (0.75, 5.25))
+    return Factors(0.2, rng.normal(0, 0.4, 80), rng.normal(0, 0.4, 50), p, q, Objective("squared", link, (0.75, 5.25)))
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_tables_without_text_are_left_alone():
 def test_what_cannot_be_exported_says_so(run):
     Recommender(knn(TRAIN), TRAIN).save("m")
     code, _, err = run("export", "m")
-    assert code == 3 and "Knn has no embeddings" in err
+    assert code == 2 and "Knn does not support tables" in err
     code, _, err = run("export", "m", "--format", "parket")
     assert code == 2 and "did you mean 'parquet'" in err
 

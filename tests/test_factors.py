@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.optimize import minimize
 
-from dotbias.errors import DataError, SettingError
-from dotbias.factors import Factors, FoldsIn, Ridge, Scorer, gather, half_step, sigmoid
+from dotbias.errors import DataError
+from dotbias.factors import Factors, gather
+from dotbias.objective import Objective, Ridge, sigmoid
+from dotbias.scorer import Bilinear, FoldsIn, Intervals, Ranks, offers
 
 
 def factors(k=3, *, n_users=5, n_items=7, rng=0, **options):
@@ -16,13 +15,14 @@ def factors(k=3, *, n_users=5, n_items=7, rng=0, **options):
         rng.normal(0, 0.3, n_items),
         rng.normal(0, 0.5, (n_users, k)),
         rng.normal(0, 0.5, (n_items, k)),
-        **options,
+        Objective(**options),
     )
 
 
 def test_the_formula_and_the_two_ways_to_ask():
     f = factors()
-    assert isinstance(f, Scorer) and isinstance(f, FoldsIn) and f.factors() is f
+    assert all(offers(f, what) for what in (Ranks, FoldsIn, Bilinear)) and not offers(f, Intervals)
+    assert f.factors() is f
     u, i = np.array([0, 4, 4]), np.array([6, 0, 3])
     by_hand = [f.mean + f.user_bias[a] + f.item_bias[b] + f.users[a] @ f.items[b] for a, b in zip(u, i, strict=True)]
     np.testing.assert_allclose(f.score(u, i), by_hand, rtol=1e-6)
@@ -33,7 +33,7 @@ def test_the_formula_and_the_two_ways_to_ask():
 def test_numpy_scalars_keep_float32():
     f = factors(mean=np.float64(3.2), y_range=(np.float64(1), np.float64(5)))
     assert f.score(np.array([0]), np.array([0])).dtype == np.float32
-    assert type(f.mean) is float and type(f.y_range[0]) is float
+    assert type(f.mean) is float and type(f.objective.y_range[0]) is float
 
 
 def test_no_factors_at_all():
@@ -63,59 +63,12 @@ def test_links():
     )
 
 
-def test_unbounded_ranks_what_the_clip_makes_equal():
-    f = factors(y_range=(1, 1.5))
-    free = f.unbounded()
-    assert len(np.unique(f.score_all(np.array([0])))) == 1 and len(np.unique(free.score_all(np.array([0])))) == 7
+def test_ranks_what_the_clip_makes_equal():
+    f, user = factors(y_range=(1, 1.5)), np.array([0])
+    assert len(np.unique(f.score_all(user))) == 1 and len(np.unique(f.rank_all(user))) == 7
     s = factors(link="sigmoid", y_range=(0, 5), mean=0.0)
     users = np.arange(5)
-    assert np.array_equal(s.score_all(users).argsort(1), s.unbounded().score_all(users).argsort(1))
-
-
-@given(st.floats(-1e4, 1e4))
-def test_sigmoid_stays_in_range_and_is_symmetric(z):
-    s = sigmoid(np.array([z, -z]))
-    assert np.all((s >= 0) & (s <= 1)) and s.sum() == pytest.approx(1)
-
-
-def test_identity_half_step_is_lstsq():
-    rng = np.random.default_rng(0)
-    other, offset, values = rng.normal(size=(9, 4)), rng.normal(size=9), rng.normal(size=9)
-    penalty = np.array([0.3, 1, 2, 3, 4.0])
-    a = np.vstack([np.c_[np.ones(9), other], np.diag(np.sqrt(penalty))])
-    expected = np.linalg.lstsq(a, np.r_[values - offset, np.zeros(5)], rcond=None)[0]
-    np.testing.assert_allclose(half_step(offset, other, values, penalty=penalty), expected, rtol=1e-10)
-
-
-def test_half_step_without_penalty_and_with_too_few_ratings_is_the_shortest_answer():
-    other, values = np.array([[1.0, 2.0]]), np.array([3.0])
-    x = half_step(np.zeros(1), other, values, penalty=np.zeros(3))
-    np.testing.assert_allclose(x, np.linalg.pinv(np.c_[np.ones(1), other]) @ values, atol=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_sigmoid_half_step_is_the_minimum(seed):
-    rng = np.random.default_rng(seed)
-    n, k = (3, 12, 30)[seed % 3], (0, 2, 5)[seed // 2]
-    other, offset = rng.normal(0, 0.7, (n, k)), rng.normal(0, 0.5, n)
-    values, penalty = rng.integers(1, 6, n).astype(float), np.r_[0.5, np.full(k, 1.5)]
-
-    def cost(x):
-        return np.sum((values - 5.5 * sigmoid(offset + x[0] + other @ x[1:])) ** 2) + penalty @ x**2
-
-    x = half_step(offset, other, values, penalty=penalty, link="sigmoid", y_range=(0, 5.5))
-    best = minimize(cost, np.zeros(1 + k), method="BFGS", options={"gtol": 1e-8}).fun if seed else cost(x)
-    assert cost(x) <= best + 1e-6
-    for j in range(1 + k):  # the gradient, by finite differences
-        e = np.eye(1 + k)[j] * 1e-5
-        assert (cost(x + e) - cost(x - e)) / 2e-5 == pytest.approx(0, abs=2e-3)
-
-
-def test_sigmoid_half_step_survives_ratings_at_the_asymptotes():
-    x = half_step(
-        np.zeros(4), np.ones((4, 1)), np.full(4, 5.0), penalty=np.full(2, 1e-3), link="sigmoid", y_range=(0, 5.0)
-    )
-    assert np.isfinite(x).all() and 5 * sigmoid(x.sum()) > 4.8
+    assert np.array_equal(s.score_all(users).argsort(1), s.rank_all(users).argsort(1))
 
 
 def als(values, mask, k, reg, *, link="identity", y_range=(-np.inf, np.inf), n_sweeps=6):
@@ -123,13 +76,12 @@ def als(values, mask, k, reg, *, link="identity", y_range=(-np.inf, np.inf), n_s
     rng = np.random.default_rng(0)
     n_users, n_items = values.shape
     users, items = np.zeros((n_users, 1 + k)), rng.normal(0, 0.3, (n_items, 1 + k)).astype(np.float32)
-    options = {"link": link, "y_range": y_range}
+    objective = Objective(link=link, y_range=y_range, user_reg=reg)
     for _ in range(n_sweeps):
         for mine, other, v, m in ((items, users, values.T, mask.T), (users, items, values, mask))[0 if _ else 1 :]:
             for r in range(len(mine)):
                 at = m[r]
-                penalty = reg.diagonal(k, int(at.sum()))
-                mine[r] = half_step(other[at, 0], other[at, 1:], v[r, at], penalty=penalty, **options)
+                mine[r] = objective.half_step(other[at, 0], other[at, 1:], v[r, at])
     return users, items
 
 
@@ -140,23 +92,23 @@ def test_fold_in_of_a_known_user_is_the_stored_row(link, y_range, reg):
     values, mask = rng.uniform(1, 5, (12, 9)), rng.random((12, 9)) < 0.6
     mask[:, 0] = True
     users, items = als(values, mask, 2, reg, link=link, y_range=y_range)
-    f = Factors(0.0, users[:, 0], items[:, 0], users[:, 1:], items[:, 1:], link=link, y_range=y_range, reg=reg)
+    f = Factors(0.0, users[:, 0], items[:, 0], users[:, 1:], items[:, 1:], Objective("squared", link, y_range, reg))
     for u in range(12):
         rows = np.flatnonzero(mask[u])
         part = f.fold_in_user(rows, values[u, rows])
         np.testing.assert_allclose(np.r_[part.bias, part.factors], users[u], atol=2e-4)
-        np.testing.assert_allclose(f.score_user(part), f.score_all(np.array([u]))[0], atol=5e-4)
-        np.testing.assert_allclose(f.score_user(part, rows), f.score(np.full(len(rows), u), rows), atol=5e-4)
+        np.testing.assert_allclose(part.score(), f.score_all(np.array([u]))[0], atol=5e-4)
+        np.testing.assert_allclose(part.score(rows), f.score(np.full(len(rows), u), rows), atol=5e-4)
 
 
 def test_items_fold_in_like_users_of_the_transpose_and_by_their_own_ridge():
-    f = factors(reg=Ridge(0.5, 2.0))
-    flipped = Factors(f.mean, f.item_bias, f.user_bias, f.items, f.users, reg=f.reg)
+    f = factors(item_reg=Ridge(0.5, 2.0))
+    flipped = Factors(f.mean, f.item_bias, f.user_bias, f.items, f.users, Objective(user_reg=Ridge(0.5, 2.0)))
     rows, values = np.array([0, 2, 3]), np.array([4.0, 1.0, 5.0])
     a, b = f.fold_in_item(rows, values), flipped.fold_in_user(rows, values)
     assert a.bias == b.bias and np.array_equal(a.factors, b.factors)
-    np.testing.assert_array_equal(f.score_item(a, rows), flipped.score_user(b, rows))
-    other = factors(reg=Ridge(9, 9), item_reg=f.reg).fold_in_item(rows, values)
+    np.testing.assert_array_equal(a.score(rows), b.score(rows))
+    other = factors(user_reg=Ridge(9, 9), item_reg=Ridge(0.5, 2.0)).fold_in_item(rows, values)
     assert other.bias == a.bias
 
 
@@ -173,7 +125,7 @@ def test_nobody_folds_in_to_zero_and_shapes_are_checked():
     [
         {},
         {"link": "sigmoid", "y_range": (0.25, 5.75), "mean": 0.1 + 0.2},
-        {"reg": Ridge(1.5, np.inf, 0.25), "item_reg": Ridge(np.inf, 2.0), "y_range": (-np.inf, 5)},
+        {"user_reg": Ridge(1.5, np.inf, 0.25), "item_reg": Ridge(np.inf, 2.0), "y_range": (-np.inf, 5)},
     ],
 )
 def test_state_goes_through_json_to_the_bit(options):
@@ -183,7 +135,7 @@ def test_state_goes_through_json_to_the_bit(options):
     kind, arrays, settings = f.state()
     g = Factors.from_state(arrays, json.loads(json.dumps(settings, allow_nan=False)))
     assert kind == "factors"
-    assert (f.mean, f.link, f.y_range, f.reg, f.item_reg) == (g.mean, g.link, g.y_range, g.reg, g.item_reg)
+    assert (f.mean, f.objective) == (g.mean, g.objective)
     users = np.arange(5)
     assert f.score_all(users).tobytes() == g.score_all(users).tobytes()
 
@@ -191,7 +143,3 @@ def test_state_goes_through_json_to_the_bit(options):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="do not fit"):
         Factors(0.0, np.zeros(2), np.zeros(3), np.zeros((2, 4)), np.zeros((3, 5)))
-    with pytest.raises(SettingError, match="link is 'tanh'"):
-        factors(link="tanh")
-    with pytest.raises(SettingError, match="y_range"):
-        factors(y_range=(5, 1))

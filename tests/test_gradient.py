@@ -13,6 +13,7 @@ from dotbias import split
 from dotbias.errors import DataError, SettingError
 from dotbias.factors import Factors
 from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
+from dotbias.scorer import Timed, offers
 
 FITTERS = [fit_dot, fit_dot_bias, fit_net]
 QUICK = {"n_factors": 4, "n_epochs": 3, "bs": 128, "progress": False}
@@ -45,7 +46,7 @@ def test_the_fitters_beat_the_bias_baseline_where_there_are_factors(parts):
 
 def test_a_net_takes_genres_and_time(parts):
     net = fit_net(parts.train, item_features=["genres"], times=True, n_factors=(4, 6), n_epochs=2, hidden=(6, 4), rng=0)
-    assert net.uses_times
+    assert offers(net, Timed)
     early, late = (net.score(parts.test.users, parts.test.items, parts.test.times + s) for s in (0, 10**8))
     assert not np.array_equal(early, late)
     with pytest.raises(DataError, match=r"no column 'genre'(.|\n)*genres"):
@@ -71,7 +72,7 @@ def test_folding_in_a_known_user_lands_near_their_row(parts):
             continue
         part = fitted.fold_in_user(train.items[own], train.values[own])
         stored = fitted.score_all(np.array([user]))[0]
-        gaps.append(np.abs(fitted.score_user(part) - stored).mean())
+        gaps.append(np.abs(part.score() - stored).mean())
         spreads.append(stored.std())
     assert np.mean(gaps) < 0.2 * np.mean(spreads)
 

@@ -13,7 +13,8 @@ from sklearn.decomposition import PCA
 from dotbias import interpret
 from dotbias.baselines import bias, knn, mean
 from dotbias.errors import DataError, SettingError, UnknownIdError
-from dotbias.factors import Factors, Ridge
+from dotbias.factors import Factors
+from dotbias.objective import Objective, Ridge
 from dotbias.posterior import Posterior, SidePosterior
 
 TRAIN, TEST = battery.parts()  # user row 0 and item row 0 have no rating in train
@@ -30,7 +31,7 @@ def model(seed=0, link="sigmoid", k=K):
     )
     for x in (ub, ib, p, q):
         x[0] = 0
-    return Factors(0.2, ub, ib, p, q, link, (0.75, 5.25), reg=Ridge(1.0, 2.0))
+    return Factors(0.2, ub, ib, p, q, Objective("squared", link, (0.75, 5.25), Ridge(1.0, 2.0), Ridge(1.0, 2.0)))
 
 
 SIGMOID, PLAIN = model(), model(link="identity")
@@ -102,7 +103,7 @@ def test_components_as_a_table_and_their_ends():
         parts.ends(3)
     with pytest.raises(SettingError, match="at most n=4"):
         interpret.components(SIGMOID, TRAIN, n=5)
-    with pytest.raises(SettingError, match="without factors"):
+    with pytest.raises(SettingError, match="has no factors"):
         interpret.components(bias(TRAIN), TRAIN)
 
 
@@ -119,7 +120,7 @@ def test_the_canonical_form_is_one_for_all_forms_of_a_model(change):
 def test_the_canonical_form_is_centred_balanced_and_predicts_the_same():
     c = interpret.canonical(SIGMOID, TRAIN)
     inner = c.mean + c.user_bias[:, None] + c.item_bias + c.users @ c.items.T
-    np.testing.assert_allclose(inner, SIGMOID.unbounded().score_all(np.arange(U)), atol=1e-5)
+    np.testing.assert_allclose(inner, SIGMOID.rank_all(np.arange(U)), atol=1e-5)
     for x in (c.user_bias, c.item_bias, c.users, c.items):
         np.testing.assert_allclose(x[1:].mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose((c.users[1:] ** 2).mean(axis=0), (c.items[1:] ** 2).mean(axis=0))
@@ -138,11 +139,11 @@ def test_terms_sum_to_the_prediction(f, basis):
         e = interpret.explain(f, TRAIN, user_id=user_id, item_id=item_id, basis=basis)
         row = np.array([user_id - 10]), np.array([int(item_id[1:])])
         assert sum(t.value for t in e.terms) == pytest.approx(e.inner, abs=1e-9)
-        assert e.inner == pytest.approx(float(f.unbounded().score(*row)[0]), abs=1e-5)
+        assert e.inner == pytest.approx(float(f.rank(*row)[0]), abs=1e-5)
         assert e.score == float(f.score(*row)[0]) == pytest.approx(float(f.squash(np.array([e.inner]))[0]), abs=1e-5)
         assert [t.name for t in e.terms[:3]] == ["mean", "user bias", "item bias"]
         assert all(t.user is None or t.value == pytest.approx(t.user * t.item) for t in e.terms)
-    assert e.title == "Item 0" and e.link == f.link and e.y_range == f.y_range
+    assert e.title == "Item 0" and e.link == f.objective.link and e.y_range == f.objective.y_range
 
 
 def test_two_forms_of_a_model_give_one_explanation():
@@ -159,7 +160,7 @@ def test_explain_says_what_it_does_not_know():
         interpret.explain(SIGMOID, TRAIN, user_id=999, item_id="a4")
     with pytest.raises(SettingError, match="did you mean 'factors'"):
         interpret.explain(SIGMOID, TRAIN, user_id=11, item_id="a4", basis="factor")
-    with pytest.raises(SettingError, match="Knn without factors"):
+    with pytest.raises(SettingError, match="Knn does not support"):
         interpret.explain(knn(TRAIN), TRAIN, user_id=11, item_id="a4")
 
 
@@ -200,14 +201,14 @@ def test_a_bias_corrects_the_raw_mean_for_who_rated():
     ratings = replace(
         TRAIN.take(np.arange(0)), users=users, items=items, values=(3 + generous).astype(np.float32), times=None
     )
-    found = {r.id: r for r in interpret.item_biases(bias(ratings, reg_user=0.1), ratings)}
+    found = {r.id: r for r in interpret.item_biases(bias(ratings, reg_bias_once=(0.1, 3)), ratings)}
     assert found["a0"].mean - found["a1"].mean == pytest.approx(1.6)
     assert abs(found["a0"].bias - found["a1"].bias) < 0.25
 
 
 def test_the_interval_is_the_ridge_posteriors():
     """For a bias model in closed form: noise / sqrt(n + ridge)."""
-    scorer = bias(TRAIN, reg_item=3.0)
+    scorer = bias(TRAIN, reg_bias_once=3.0)
     z = NormalDist().inv_cdf(0.95)
     for r in interpret.item_biases(scorer, TRAIN, level=0.9, noise=0.5)[10:20]:
         reach = z * 0.5 / np.sqrt(r.count + 3.0)
@@ -236,7 +237,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         truth = rng.normal(0, 0.5, I)
         values = (3 + truth[items] + rng.normal(0, 1, 2500)).astype(np.float32)
         ratings = replace(TRAIN, users=users, items=items, values=values, times=None, y_range=(-99.0, 99.0))
-        for r in interpret.item_biases(bias(ratings, reg_item=4.0, reg_user=1e9), ratings):
+        for r in interpret.item_biases(bias(ratings, reg_bias_once=(1e9, 4.0)), ratings):
             inside += r.low <= 3 + truth[int(r.id[1:])] <= r.high
             n += 1
     assert 0.9 < inside / n < 0.99
@@ -251,7 +252,7 @@ def test_users_and_interactions():
 
 def samples(s=40):
     rng = np.random.default_rng(0)
-    side = SidePosterior((), (), (), *np.zeros((3, s, 1, 1 + K), np.float32), has_bag=False)
+    side = SidePosterior((), (), (), *np.zeros((3, s, 1, 1 + K), np.float32), has_history=False)
     base = PLAIN
     arrays = {n: (getattr(base, n) + rng.normal(0, 0.1, (s, *getattr(base, n).shape))).astype(np.float32)
               for n in ("user_bias", "item_bias", "users", "items")}  # fmt: skip
@@ -324,7 +325,7 @@ def test_nearest_says_what_it_cannot():
         interpret.nearest_items(SIGMOID, TRAIN, item_id="a1", measure="cosin")
     with pytest.raises(SettingError, match="cannot be shrunk"):
         interpret.nearest_items(SIGMOID, TRAIN, item_id="a1", measure="euclidean", shrink=3)
-    with pytest.raises(SettingError, match="without factors"):
+    with pytest.raises(SettingError, match="has no factors"):
         interpret.nearest_items(bias(TRAIN), TRAIN, item_id="a1")
 
 

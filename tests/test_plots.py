@@ -221,7 +221,7 @@ def test_plot_names_what_it_skips_and_why(run):
     code, out, _ = run("plot", "model", "-o", "pictures")
     assert code == 0
     for name, why in (("predictions", "--test FILE"), ("losses", "keeps no training log"), ("sweep", "--sweep"),
-                      ("map", "without factors"), ("gradients", "keeps no training log"),
+                      ("map", "has no factors"), ("gradients", "keeps no training log"),
                       ("factors", "factors_error")):  # fmt: skip
         line = next(x for x in out.splitlines() if x.startswith(f"skipped {name}.png"))
         assert why in line

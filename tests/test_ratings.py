@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dotbias.errors import DataError, SettingError, UnknownIdError
-from dotbias.ratings import Ids, Ratings
+from dotbias.ratings import Ids, Ratings, cold_rows
 
 
 def rows_of(ratings: Ratings) -> list[tuple]:
@@ -392,3 +392,60 @@ def test_side_table_from_text_joins_text_ids(tmp_path):
 def test_side_tables_refuse(columns, id, complaint):
     with pytest.raises(DataError, match=complaint):
         small().with_item_table(pl.DataFrame(columns), id=id)
+
+
+# Id tables and cold rows -------------------------------------------------------------------------------------------
+
+
+@given(mine.id_lists(), mine.id_lists())
+def test_digests_are_equal_where_the_ids_are(a, b):
+    assert (Ids(a).digest() == Ids(b).digest()) == (a == b)
+    for n in range(len(a) + 1):
+        assert Ids(a).digest(n) == Ids(a[:n]).digest()
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(["ab", "c"], ["a", "bc"]), (["a", "b"], ["a\x1fb"]), ([1, 2], ["1", "2"]), ([1, 2], [2, 1]), (["é"], ["è"])],
+)
+def test_digests_of_look_alikes_differ(a, b):
+    assert Ids(a).digest() != Ids(b).digest()
+
+
+def test_a_digest_asked_again_costs_nothing(monkeypatch):
+    import dotbias.ids as module
+
+    ids, real, calls = Ids(range(10)), module._digest, []
+    monkeypatch.setattr(module, "_digest", lambda values: calls.append(len(values)) or real(values))
+    for _ in range(3):
+        ids.digest(), ids.digest(4)
+    assert calls == [10, 4]
+    with pytest.raises(IndexError, match="there are 10 ids, not 11"):
+        ids.digest(11)
+
+
+def test_ratings_extend_the_tables_that_theirs_begin_with():
+    train = small()
+    more = Ratings.from_frame(pl.DataFrame({"user": ["z", "a"], "item": [9, 1], "rating": [1.0, 2.0]}), like=train)
+    assert train.extends(train.tables) and more.extends(train.tables) and not train.extends(more.tables)
+    assert train.take(np.arange(2)).extends(train.tables)  # the id tables stay whole
+    backwards = Ratings.from_frame(train.to_frame()[::-1])
+    assert (backwards.n_users, backwards.n_items) == (train.n_users, train.n_items)
+    assert not backwards.extends(train.tables)
+    other_items = Ratings.from_frame(train.to_frame().with_columns(pl.col("item") + 1))
+    assert other_items.tables.users == train.tables.users and not other_items.extends(train.tables)
+
+
+@given(mine.ratings(), st.data())
+def test_cold_rows_against_brute_force(ratings, data):
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(ratings), max_size=len(ratings))))
+    train, part = ratings.take(mask), ratings.take(~mask)
+    users, items = set(train.users.tolist()), set(train.items.tolist())
+    expected = [u not in users or i not in items for u, i in zip(part.users, part.items, strict=True)]
+    assert cold_rows(train, part).tolist() == expected
+
+
+def test_rows_past_the_tables_of_train_are_cold():
+    train = small()
+    frame = pl.DataFrame({"user": ["a", "z", "a"], "item": [1, 1, 9], "rating": [1.0, 2.0, 3.0]})
+    assert cold_rows(train, Ratings.from_frame(frame, like=train)).tolist() == [False, True, True]

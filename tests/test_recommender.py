@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from dotbias.baselines import bias, knn, mean
 from dotbias.errors import DataError, SettingError, UnknownIdError
-from dotbias.factors import Factors, Ridge
+from dotbias.factors import Factors
+from dotbias.objective import Objective, Ridge
 from dotbias.recommender import Prediction, Recommender, _top
+from dotbias.scorer import Intervals, Ranks, Scorer
 
 TRAIN, TEST = battery.parts()
 
@@ -22,9 +24,9 @@ def factors(k=4, rng=0, **options):
     rng = np.random.default_rng(rng)
     base = bias(TRAIN)
     tables = rng.normal(0, 0.3, (80, k)), rng.normal(0, 0.3, (50, k))
-    return Factors(
-        base.mean, base.user_bias, base.item_bias, *tables, **{"y_range": (1, 5), "reg": Ridge(3, 5)} | options
-    )
+    reg = Ridge(3, 5)
+    objective = Objective(**{"y_range": (1, 5), "user_reg": reg, "item_reg": reg} | options)
+    return Factors(base.mean, base.user_bias, base.item_bias, *tables, objective, TRAIN.tables)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def rec():
 def brute(rec, user_id, n, allowed):
     """Score every allowed item, sort by score before the clip, then by row."""
     user = rec.train.user_ids.row(user_id)
-    raw = rec.scorer.unbounded().score_all(np.array([user]))[0]
+    raw = rec.scorer.rank_all(np.array([user]))[0]
     return [rec.train.item_ids[i] for i in sorted(allowed, key=lambda i: (-raw[i], i))[:n]]
 
 
@@ -170,6 +172,8 @@ def test_paths_say_how(rec):
 
 def test_an_interval_is_passed_on():
     class Sure(Factors):
+        offers = (*Factors.offers, Intervals)
+
         def interval(self, users, items):
             s = self.score(users, items)
             return s - 1, s + 1
@@ -228,7 +232,7 @@ def test_similar_items_by_brute_force(rec, measure):
 
 def test_no_likeness_without_factors(rec):
     for scorer in (bias(TRAIN), knn(TRAIN)):
-        with pytest.raises(SettingError, match="knows no likeness"):
+        with pytest.raises(SettingError, match=r"no factors|does not support"):
             Recommender(scorer, TRAIN).similar_items("a1")
     with pytest.raises(SettingError, match="did you mean 'cosine'"):
         rec.similar_items("a1", measure="cosin")
@@ -243,7 +247,7 @@ def test_newcomers_by_their_history(rec):
     answer = rec.recommend_for(history, 5)
     assert not {r.item_id for r in answer} & {*history, "a0"} and len(answer) == 5
     part = rec.scorer.fold_in_user(np.array([1, 2, 9]), np.array([5, 1, 4.5]))
-    scores = rec.scorer.score_user(part)
+    scores = part.score()
     candidates = sorted(set(range(1, 50)) - {1, 2, 9}, key=lambda i: -scores[i])
     assert [r.item_id for r in answer] == [f"a{i}" for i in candidates[:5]]
     assert [r.item_id for r in rec.recommend_for({}, 3)] == [
@@ -254,15 +258,19 @@ def test_newcomers_by_their_history(rec):
 
 def test_a_scorer_without_newcomers_says_so():
     class Plain:
+        offers, tables = (Scorer, Ranks), None
+
         def score(self, users, items, times=None):
             return np.full(len(users), 3, np.float32)
 
         def score_all(self, users, times=None):
             return np.tile(np.arange(50, dtype=np.float32), (len(users), 1))
 
+        rank, rank_all = score, score_all
+
     rec = Recommender(Plain(), TRAIN)
     assert [r.item_id for r in rec.recommend(11, 50, keep_seen=True)][:2] == ["a49", "a48"]
-    with pytest.raises(SettingError, match="a Plain takes no newcomers"):
+    with pytest.raises(SettingError, match="a Plain does not support fold-in"):
         rec.recommend_for({"a1": 5})
 
 

@@ -16,8 +16,10 @@ from safetensors.numpy import load as from_safetensors
 from dotbias import factors, storage
 from dotbias.baselines import bias, knn, mean
 from dotbias.errors import MissingExtraError, ModelFileError, SettingError
-from dotbias.factors import Factors, State
+from dotbias.factors import Factors
+from dotbias.objective import Objective
 from dotbias.ratings import Ids
+from dotbias.scorer import Ranks, Scorer, State, Stored
 from dotbias.storage import manifest, model
 
 TRAIN, TEST = battery.parts()
@@ -126,12 +128,15 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
 
 def test_what_cannot_be_stored_says_so(tmp_path):
     class Other:
+        offers, tables = (Scorer, Ranks), None
+
         def score(self, users, items, times=None): ...
 
         def score_all(self, users, times=None): ...
 
-    with pytest.raises(SettingError, match="a Other cannot be stored"):
+    with pytest.raises(SettingError, match="a Other does not support being stored"):
         storage.save(tmp_path / "m", Other(), TRAIN)
+    Other.offers = (Scorer, Stored)
     Other.state = lambda self: State("factor", {}, {})
     with pytest.raises(SettingError, match="did you mean 'factors'"):
         storage.save(tmp_path / "m", Other(), TRAIN)
@@ -360,7 +365,7 @@ def test_a_reader_whose_model_is_replaced_reads_the_new_one(folder, monkeypatch)
 def test_serving_loads_neither_torch_nor_numba_nor_scipy(tmp_path):
     rng = np.random.default_rng(0)
     u, i = rng.normal(size=(2, 80, 4)).astype(np.float32)
-    scorer = Factors(3.0, u[:, 0], i[: TRAIN.n_items, 0], u, i[: TRAIN.n_items], y_range=(1, 5))
+    scorer = Factors(3.0, u[:, 0], i[: TRAIN.n_items, 0], u, i[: TRAIN.n_items], Objective(y_range=(1, 5)))
     folder = storage.save(tmp_path / "m", scorer, TRAIN)
     code = (
         "import sys; from dotbias import Recommender as R; r = R.load(sys.argv[1]); assert len(r.recommend(11)) == 10;"

@@ -20,6 +20,7 @@ import pytest
 from dotbias import datasets, storage
 from dotbias.baselines import bias, mean
 from dotbias.factors import Factors
+from dotbias.objective import Objective
 from dotbias.recommender import Recommender
 
 TRAIN, TEST = battery.parts()
@@ -99,7 +100,7 @@ def test_a_bilinear_model_of_ml_1m_loads_and_recommends_without_torch_or_numba(d
     train = datasets.load("ml-1m", progress=None)
     rng = np.random.default_rng(0)
     p, q = rng.normal(0, 0.1, (train.n_users, 50)), rng.normal(0, 0.1, (train.n_items, 50))
-    factors = Factors(0.0, p[:, 0], q[:, 0], p, q, "sigmoid", (0.5, 5.5))
+    factors = Factors(0.0, p[:, 0], q[:, 0], p, q, Objective("squared", "sigmoid", (0.5, 5.5)))
     folder = Recommender(factors, train).save(tmp_path / "model")
     done = subprocess.run([sys.executable, "-c", SERVE, str(folder)], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"n": 10, "loaded": []}

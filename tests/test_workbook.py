@@ -25,6 +25,7 @@ from dotbias.cli.sheet import sheet
 from dotbias.datasets import planted
 from dotbias.errors import DataError, SettingError
 from dotbias.factors import Factors
+from dotbias.objective import Objective
 from dotbias.ratings import Ratings
 from dotbias.workbook import Settings, _crosstab, _epochs, _factors, _learn, _optimizer_sheet, _optimizers
 from dotbias.workbook.collab import default_settings
@@ -53,7 +54,9 @@ def model(ratings: Ratings, link: str) -> Factors:
     g = np.random.default_rng(1)
     shapes = (ratings.n_users, ratings.n_items, (ratings.n_users, 6), (ratings.n_items, 6))
     y_range = (0.5, 5.0) if link == "identity" else (0.0, 5.5)
-    return Factors(3.4 if link == "identity" else 0.5, *(g.normal(0, 0.5, s) for s in shapes), link, y_range)
+    return Factors(
+        3.4 if link == "identity" else 0.5, *(g.normal(0, 0.5, s) for s in shapes), Objective("squared", link, y_range)
+    )
 
 
 def cell_of(book, name: str):

@@ -26,10 +26,16 @@ print(scorer.squash(z), scorer.score(u, i))
 
 
 # --8<-- [start:own]
-class Popular:
-    """A scorer needs two methods, in numpy, on rows."""
+from dotbias.scorer import Ranks, Scorer
+
+
+class MeanRating:
+    """A scorer says what it offers. At least: guess and rank, in numpy, on rows."""
+
+    offers = (Scorer, Ranks)
 
     def __init__(self, train):
+        self.tables = train.tables
         sums = np.bincount(train.items, train.values, train.n_items)
         means = (sums + 5 * train.values.mean()) / (train.item_counts + 5)
         self.means = means.astype(np.float32)
@@ -42,11 +48,13 @@ class Popular:
         """User rows (B,) -> (B, I)."""
         return np.tile(self.means, (len(users), 1))
 
+    rank, rank_all = score, score_all
+
 
 from dotbias import Recommender
 
-print(evaluate(Popular(train), test))
-for item in Recommender(Popular(train), train).recommend(15, 3):
+print(evaluate(MeanRating(train), test))
+for item in Recommender(MeanRating(train), train).recommend(15, 3):
     print(f"{item.score:.2f}  {item.title}")
 # --8<-- [end:own]
 

@@ -29,6 +29,7 @@ from .module_scorer import ModuleScorer
 from .progress import Progress
 from .ratings import Ratings
 from .rng import Rng, numpy_rng
+from .settings import Count, NotNegative, Positive, Share, checked
 
 MOST_BATCHES = 500  # of an epoch, where a fitter chooses the batch size
 EPS = 1e-8  # Adam's, in units of standardised ratings
@@ -38,8 +39,8 @@ def collab_learner(
     train: Ratings,
     valid: Ratings | None = None,
     *,
-    n_factors: int = 64,
-    padding: float = 0.25,
+    n_factors: Count = 64,
+    padding: NotNegative = 0.25,
     learn_padding: bool = False,
     init: str = "library",
     rule: steps.Rule = steps.adam,
@@ -81,6 +82,7 @@ def collab_learner(
     return Learner(model, train, valid, rule=rule, bs=bs, rng=None if rng is None else g, **learner)
 
 
+@checked
 def fit_dot_bias(
     train: Ratings,
     *,
@@ -88,17 +90,17 @@ def fit_dot_bias(
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: Count = 1,
     keep_best: bool = False,
-    n_factors: int = 64,
-    n_epochs: int = 10,
-    lr: float = 0.02,
-    reg: float = 0.09,
-    reg_once: float = 5.4,
-    reg_bias: float = 0.0,
-    reg_bias_once: float = 2.7,
-    padding: float = 0.25,
-    bs: int | None = None,
+    n_factors: Count = 64,
+    n_epochs: Count = 10,
+    lr: Positive = 0.02,
+    reg: NotNegative = 0.09,
+    reg_once: NotNegative = 5.4,
+    reg_bias: NotNegative = 0.0,
+    reg_bias_once: NotNegative = 2.7,
+    padding: NotNegative = 0.25,
+    bs: Count | None = None,
 ) -> Factors:
     """Fit the lesson's model, biases and a dot product squashed into the rating range, by Adam and one cycle.
 
@@ -153,6 +155,7 @@ def fit_dot_bias(
     return _factors_of(learner)
 
 
+@checked
 def fit_dot(
     train: Ratings,
     *,
@@ -160,14 +163,14 @@ def fit_dot(
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: Count = 1,
     keep_best: bool = False,
-    n_factors: int = 64,
-    n_epochs: int = 10,
-    lr: float = 0.02,
-    reg: float = 0.09,
-    reg_once: float = 5.4,
-    bs: int | None = None,
+    n_factors: Count = 64,
+    n_epochs: Count = 10,
+    lr: Positive = 0.02,
+    reg: NotNegative = 0.09,
+    reg_once: NotNegative = 5.4,
+    bs: Count | None = None,
 ) -> Factors:
     """Fit the dot product around the mean rating, without biases or range. Arguments as ``fit_dot_bias``."""
     if spread(train, or_else=0.0) == 0:
@@ -187,6 +190,7 @@ def fit_dot(
     return _factors_of(learner)
 
 
+@checked
 def fit_net(
     train: Ratings,
     *,
@@ -194,21 +198,21 @@ def fit_net(
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: Count = 1,
     keep_best: bool = False,
-    n_factors: int | tuple[int, int] = 64,
-    hidden: Sequence[int] = (10,),
-    dropout: float | Sequence[float] = 0.05,
-    hidden_dropout: float | Sequence[float] = 0.5,
+    n_factors: Count | tuple[Count, Count] = 64,
+    hidden: Sequence[Count] = (10,),
+    dropout: Share | Sequence[Share] = 0.05,
+    hidden_dropout: Share | Sequence[Share] = 0.5,
     user_features: Sequence[str] = (),
     item_features: Sequence[str] = (),
-    feature_size: int = 8,
+    feature_size: Count = 8,
     times: bool = False,
-    n_epochs: int = 10,
-    lr: float = 5e-3,
-    wd: float = 1.0,
-    padding: float = 0.5,
-    bs: int | None = None,
+    n_epochs: Count = 10,
+    lr: Positive = 5e-3,
+    wd: NotNegative = 1.0,
+    padding: NotNegative = 0.5,
+    bs: Count | None = None,
 ) -> ModuleScorer:
     """Fit the lesson's neural net, with side features and time as inputs if asked. Other arguments as ``fit_dot_bias``.
 
@@ -281,8 +285,8 @@ def ridge_groups(
     bs: int,
     reg: float,
     reg_once: float,
-    reg_bias: float = 0.0,
-    reg_bias_once: float = 0.0,
+    reg_bias: NotNegative = 0.0,
+    reg_bias_once: NotNegative = 0.0,
 ) -> list[dict[str, Any]]:
     """A group per embedding, with an ``l2`` per row: see this module for the objective.
 
@@ -319,7 +323,8 @@ def _factors_of(learner: Learner) -> Factors:
 def _constant(train: Ratings) -> Factors:
     """What equal ratings teach: the one rating, for every pair."""
     biases = np.zeros(train.n_users, np.float32), np.zeros(train.n_items, np.float32)
-    return Factors(float(train.explicit()[0]), *biases, biases[0][:, None], biases[1][:, None])
+    factors = biases[0][:, None], biases[1][:, None]
+    return Factors(float(train.explicit()[0]), *biases, *factors, tables=train.tables)
 
 
 def _inner_mean(train: Ratings, padding: float) -> float:

@@ -20,13 +20,15 @@ from . import losses, schedules, steps
 from .batches import Batch, Batches, Source, fingerprint
 from .callbacks import Bar, Callback, Checkpoint, GapWarning, Rates, RateSweep, StopFitting, Sweep, Telling
 from .errors import DivergedError, SettingError, check_positive
-from .factors import Factors, Scorer, implied_ridge
-from .models import Bilinear
+from .factors import Factors, implied_ridge
+from .models import Bilinear, EmbeddingDotBias, EmbeddingNet
 from .module_scorer import ModuleScorer, takes_times
+from .objective import Objective
 from .optim import Optimizer
 from .progress import Progress
 from .ratings import Ratings
 from .rng import Rng, key
+from .scorer import Scorer
 
 Rate = float | schedules.Schedule
 _STRIDE = 0x9E3779B97F4A7C15  # odd: epoch k's seed is key + k·stride mod 2⁶³, so epochs differ and none repeats
@@ -94,7 +96,7 @@ class Learner:
         self.train, self.valid = train, valid
         self.batches = self._source(train, bs)
         self.valid_batches = None if valid is None else self._source(valid, max(bs, 8192))
-        self.loss_function = losses.as_loss(loss)
+        self.loss_function = _fitting(losses.as_loss(loss), self.model)
         self.step_loss, self._own_step_loss = step_loss or self.loss_function.of_batch, step_loss is not None
         self.rule, self.make_opt, self.metrics = rule, opt, metrics or {}
         self.callbacks, self.groups = list(callbacks), groups or (lambda model: [list(model.parameters())])
@@ -283,22 +285,31 @@ class Learner:
         if not isinstance(self.train, Ratings):
             raise SettingError("only a fit on Ratings has a scorer.", hint="use learner.model, or train on Ratings.")
         users, items = self.train.user_counts > 0, self.train.item_counts > 0
-        y_range = (-np.inf, np.inf) if self.loss_function.link == "sigmoid" else self.train.scale()
+        tables, objective = self.train.tables, self._objective()
         if not isinstance(self.model, Bilinear):
-            return ModuleScorer(self.model, users, items, y_range=y_range)
-        raw: Factors = self.model.factors(y_range)
-        if self.loss_function.link == "sigmoid":  # its predictions are log-odds
-            raw = Factors(raw.mean, raw.user_bias, raw.item_bias, raw.users, raw.items, "sigmoid", (0.0, 1.0))
+            mean = float(self.train.explicit().mean(dtype=np.float64))
+            return ModuleScorer(self.model, users, items, objective=objective, mean=mean, tables=tables)
+        raw = self.model.factors(objective)
         blank = Factors(
             raw.mean,
             raw.user_bias * users,
             raw.item_bias * items,
             raw.users * users[:, None],
             raw.items * items[:, None],
-            raw.link,
-            raw.y_range,
+            raw.objective,
+            tables,
         )
         return implied_ridge(blank, self.train.users, self.train.items, self.train.explicit())
+
+    def _objective(self) -> Objective:
+        """What the loss says of the model's output: its link, and where scores lie."""
+        loss = self.loss_function
+        y_range = loss.y_range
+        if y_range is None:
+            assert isinstance(self.train, Ratings)
+            low, high = self.train.scale()
+            y_range = (low, high) if low < high else (-np.inf, np.inf)
+        return Objective(loss.kind, loss.link, y_range)
 
     def describe_fit(self) -> dict[str, Any]:
         """What the fit under way is made of, for a checkpoint: JSON values. Model and optimizer say it themselves."""
@@ -308,6 +319,20 @@ class Learner:
         bs = self.batches.bs if isinstance(self.batches, Batches) else None
         data = {"train": _fingerprint(self.train), "valid": _fingerprint(self.valid), "bs": bs}
         return {**fit, **data, "key": self.key}
+
+
+def _fitting(loss: losses.Loss, model: nn.Module) -> losses.Loss:
+    """The loss, if the model's output is what it takes.
+
+    Raises:
+        SettingError: for log-odds of a model that squashes its output itself.
+    """
+    if loss.link == "sigmoid" and isinstance(model, (EmbeddingDotBias, EmbeddingNet)) and model.range.y_range:
+        raise SettingError(
+            f"{loss.name} takes log-odds, but this model squashes its output into {model.range.y_range}.",
+            hint="make the model with y_range=None.",
+        )
+    return loss
 
 
 def _fingerprint(data: Ratings | Source | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +18,9 @@ import torch
 from torch import nn
 
 from .errors import SettingError, check_not_negative, check_positive, did_you_mean
-from .factors import Factors, Ridge
+from .factors import Factors
 from .features import Features
+from .objective import Objective
 from .rng import Rng, torch_rng
 
 INITS: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
@@ -45,8 +47,12 @@ class Bilinear(nn.Module):
     Derive from it, and say how in ``factors``; ``Learner.scorer()`` then gives Factors.
     """
 
-    def factors(self, y_range: tuple[float, float]) -> Factors:
-        """The waist's form of it; ``y_range`` clips where the model itself has no range."""
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it.
+
+        Args:
+            objective: what the loss says of the model's output; its ``y_range`` is where scores are clipped.
+        """
         raise NotImplementedError
 
 
@@ -90,11 +96,11 @@ class EmbeddingDot(Bilinear):
         """Row numbers (B,), (B,) -> predictions (B,)."""
         return self.spread * (self.u(users) * self.i(items)).sum(1) + self.mean  # (B, K) -> (B,)
 
-    def factors(self, y_range: tuple[float, float], reg: Ridge = Ridge(1.0, 1.0)) -> Factors:
-        """The waist's form of it: zero biases, clipped to ``y_range``."""
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it, with zero biases."""
         root = math.sqrt(float(self.spread))
         u, i = (root * e.weight.detach().cpu().numpy() for e in (self.u, self.i))
-        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, "identity", y_range, reg)
+        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, objective)
 
 
 class Range(nn.Module):
@@ -185,13 +191,14 @@ class EmbeddingDotBias(Bilinear):
         dot = (self.u(users) * self.i(items)).sum(1)  # (B, K) -> (B,)
         return self.range(dot + self.ub(users).squeeze(1) + self.ib(items).squeeze(1) + self.mean)
 
-    def factors(self, y_range: tuple[float, float], reg: Ridge = Ridge(1.0, 1.0)) -> Factors:
-        """The waist's form of it; ``y_range`` clips where the model itself has no range."""
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it; its own range, where it has one, is the link."""
         ub, ib = (e.weight.detach().cpu().numpy()[:, 0] for e in (self.ub, self.ib))
         u, i = (e.weight.detach().cpu().numpy() for e in (self.u, self.i))
         asymptotes = self.range.asymptotes()
-        link = "identity" if asymptotes is None else "sigmoid"
-        return Factors(float(self.mean), ub, ib, u, i, link, asymptotes or y_range, reg)
+        if asymptotes is not None:
+            objective = replace(objective, link="sigmoid", y_range=asymptotes)
+        return Factors(float(self.mean), ub, ib, u, i, objective)
 
 
 class EmbeddingNet(nn.Module):

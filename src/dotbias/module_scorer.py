@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from .errors import DataError, ModelFileError
-from .factors import State
+from .errors import ModelFileError
+from .ids import Tables
 from .models import EmbeddingNet, SideFeatures
+from .objective import Objective
+from .scorer import Ranks, Scorer, State, Stored, Timed
 
 BLOCK = 1 << 18  # pairs scored at once
 
@@ -29,16 +33,42 @@ class ModuleScorer:
         model: called as ``model(users, items[, times])`` with rows (B,).
         user_seen: (U,) bool: rows that the fit has seen. Unseen rows of an EmbeddingNet get zero embeddings.
         item_seen: (I,) bool.
-        y_range: predictions are clipped to it.
+        objective: what the fit's loss says of the model's output: its link, and where scores lie.
+        mean: train's mean rating: the guess for pairs with a cold row, where the model is of the user's own, since its
+            embedding of a row that was never trained means nothing.
+        tables: fingerprint of the id tables.
     """
 
-    def __init__(self, model: nn.Module, user_seen: np.ndarray, item_seen: np.ndarray, *, y_range: tuple[float, float]):
+    def __init__(
+        self,
+        model: nn.Module,
+        user_seen: np.ndarray,
+        item_seen: np.ndarray,
+        *,
+        objective: Objective,
+        mean: float,
+        tables: Tables | None = None,
+    ):
         self.model = with_cold_rows(model, user_seen, item_seen) if isinstance(model, EmbeddingNet) else model.eval()
-        self.n_users, self.n_items, self.y_range = len(user_seen), len(item_seen), y_range
-        self.uses_times = takes_times(model) and getattr(model, "times", None) is not None
+        self.user_seen, self.item_seen, self.objective = user_seen, item_seen, objective
+        self.n_users, self.n_items, self.mean, self.tables = len(user_seen), len(item_seen), mean, tables
+
+    def __repr__(self) -> str:
+        return f"ModuleScorer({type(self.model).__name__}, {self.n_users:,} users, {self.n_items:,} items)"
+
+    @property
+    def offers(self) -> tuple[type, ...]:
+        """See ``scorer``: stored if it is an EmbeddingNet of ours; timed if the model takes times and uses them."""
+        if isinstance(self.model, EmbeddingNet):
+            return (Scorer, Ranks, Stored, *((Timed,) if self.model.times is not None else ()))
+        return (Scorer, Ranks, *((Timed,) if takes_times(self.model) else ()))
 
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of pairs of rows (B,), (B,), seconds (B,) or None -> (B,) float32."""
+        return self.objective.squash(self.rank(users, items, times))
+
+    def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """What the model says of pairs of rows (B,), (B,), before the loss' link and any clip -> (B,) float32."""
         out = np.empty(len(users), np.float32)
         for start in range(0, len(users), BLOCK):
             part = slice(start, start + BLOCK)
@@ -47,9 +77,13 @@ class ModuleScorer:
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of every item for each user row (B,) -> (B, I) float32."""
+        return self.objective.squash(self.rank_all(users, times))
+
+    def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """The same for every item and each user row (B,) -> (B, I) float32."""
         items = np.arange(self.n_items)
         rows = [
-            self.score(np.full(self.n_items, u), items, None if times is None else np.full(self.n_items, times[k]))
+            self.rank(np.full(self.n_items, u), items, None if times is None else np.full(self.n_items, times[k]))
             for k, u in enumerate(users)
         ]
         return np.stack(rows) if rows else np.empty((0, self.n_items), np.float32)
@@ -57,19 +91,24 @@ class ModuleScorer:
     @torch.no_grad()
     def _block(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         device = next(self.model.parameters()).device
-        u, i = (self._rows(r, n, device) for r, n in ((users, self.n_users), (items, self.n_items)))
-        arguments: list[Any] = [u, i]
+        u, i = _known(users, self.user_seen), _known(items, self.item_seen)
+        if not isinstance(self.model, EmbeddingNet):  # ours has a zero row for the cold at the end of its tables
+            cold, u, i = (u < 0) | (i < 0), u.clip(0), i.clip(0)
+        else:
+            cold, u, i = np.zeros(len(u), bool), np.where(u < 0, self.n_users, u), np.where(i < 0, self.n_items, i)
+        arguments: list[Any] = [torch.as_tensor(rows, device=device) for rows in (u, i)]
         if takes_times(self.model):
             arguments.append(None if times is None else torch.as_tensor(times, device=device))
-        return self.model(*arguments).clamp(*self.y_range).cpu().numpy()
+        scores = self.model(*arguments).cpu().numpy()
+        return np.where(cold, np.float32(self._unlink(self.mean)), scores)
 
-    def _rows(self, rows: np.ndarray, n: int, device: torch.device) -> torch.Tensor:
-        """Rows for the embedding; those outside the table become the zero row at its end."""
-        rows = np.asarray(rows, np.int64)
-        outside = (rows < 0) | (rows >= n)
-        if outside.any() and not isinstance(self.model, EmbeddingNet):
-            raise DataError(f"row {rows[outside][0]} lies outside the model's table of {n}.", hint="fit on all ids.")
-        return torch.as_tensor(np.where(outside, n, rows), device=device)
+    def _unlink(self, score: float) -> float:
+        """What the model would have to say for a score."""
+        if self.objective.link == "identity":
+            return score
+        low, high = self.objective.y_range
+        share = min(max((score - low) / (high - low), 1e-3), 1 - 1e-3)
+        return math.log(share / (1 - share))
 
     def state(self) -> State:
         """What ``storage`` keeps: the weights and how to build the net again."""
@@ -79,20 +118,33 @@ class ModuleScorer:
                 hint="save its state_dict with safetensors beside your code.",
             )
         arrays = {k: v.cpu().numpy() for k, v in self.model.state_dict().items()}
-        settings = {"config": self.model.config, "y_range": list(self.y_range)}
+        settings = {"config": self.model.config, "mean": self.mean, **self.objective.to_json()}
         return State("net", arrays, settings)
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> ModuleScorer:
+    def from_state(
+        cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], tables: Tables | None = None
+    ) -> ModuleScorer:
         """The scorer that ``state`` described."""
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         net = EmbeddingNet.from_config(settings["config"], tensors)
         n_users, n_items = (len(tensors[f"{k}.weight"]) - 1 for k in ("u", "i"))
         scorer = cls.__new__(cls)
         scorer.model, scorer.n_users, scorer.n_items = net.eval(), n_users, n_items
-        scorer.y_range = (settings["y_range"][0], settings["y_range"][1])
-        scorer.uses_times = net.times is not None
+        low, high = settings["y_range"]  # None: no limit; version 0.1 kept this alone
+        y_range = (-np.inf if low is None else low, np.inf if high is None else high)
+        scorer.objective = Objective(settings.get("loss", "squared"), settings.get("link", "identity"), y_range)
+        scorer.user_seen, scorer.item_seen = np.ones(n_users, bool), np.ones(n_items, bool)  # others' rows are zero
+        scorer.mean, scorer.tables = settings.get("mean", float(np.mean(y_range))), tables
         return scorer
+
+
+def _known(rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Rows (B,), -1 for those that are negative, past the end of ``seen`` (R,), or not seen -> (B,) int64."""
+    rows = np.asarray(rows, np.int64)
+    inside = (rows >= 0) & (rows < len(seen))
+    inside[inside] = seen[rows[inside]]
+    return np.where(inside, rows, -1)
 
 
 def with_cold_rows(net: EmbeddingNet, user_seen: np.ndarray, item_seen: np.ndarray) -> EmbeddingNet:

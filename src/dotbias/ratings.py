@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,113 +17,13 @@ import numpy as np
 import polars as pl
 
 from . import readers
-from .errors import DataError, SettingError, UnknownIdError, check_positive, did_you_mean
+from .errors import DataError, SettingError, check_positive
+from .ids import Ids, Tables
 
 if TYPE_CHECKING:
     import scipy.sparse
 
 Duplicates = Literal["error", "last", "mean"]
-
-
-class Ids:
-    """The user's own labels, one per row: row -> id by indexing, id -> row by ``row`` and ``rows``.
-
-    Whole numbers stay numbers and text stays text; anything else (dates, UUIDs) is known by its ``str``.
-
-    Args:
-        values: distinct ids in row order.
-
-    Raises:
-        DataError: for an id that is missing or comes twice, and for 42 beside "42".
-    """
-
-    __slots__ = ("_row_of", "values")
-
-    def __init__(self, values: pl.Series | Iterable[Any]):
-        self.values = readers.as_ids(values, "ids").alias("id")
-        self._row_of: dict[Any, int] | None = None
-        if self.values.n_unique() < len(self.values):
-            twice = self.values.filter(self.values.is_duplicated())[0]
-            raise DataError(f"the id {twice!r} comes twice.", hint="each row has its own id.")
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, row: int) -> Any:
-        return self.take(np.array([row]))[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.values.to_list())
-
-    def __contains__(self, id: object) -> bool:
-        return self._native(id) in self._lookup()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ids) and self.values.dtype == other.values.dtype and self.values.equals(other.values)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Ids({len(self)}: {', '.join(map(repr, self.values.head(3).to_list()))}{', …' * (len(self) > 3)})"
-
-    def take(self, rows: np.ndarray) -> list[Any]:
-        """Ids of many rows (n,), as native Python values.
-
-        Raises:
-            IndexError: for a row that is negative (which stands for no id) or past the end.
-        """
-        rows = np.asarray(rows, np.int64)
-        wrong = rows[(rows < 0) | (rows >= len(self))]
-        if wrong.size:
-            raise IndexError(f"row {wrong[0]} is not among the {len(self)} rows.")
-        return self.values.gather(rows).to_list()
-
-    def row(self, id: Any) -> int:
-        """The row of one id.
-
-        Raises:
-            UnknownIdError: for an id that is not here, with a near miss (42 for "42", too).
-        """
-        row = self._lookup().get(self._native(id))
-        if row is None:
-            raise UnknownIdError(f"the id {id!r} is not among the {len(self)} known ones.", hint=self._hint(id))
-        return row
-
-    def rows(self, ids: Iterable[Any]) -> np.ndarray:
-        """Rows of many ids -> (n,) int32; unknown ones raise, as in ``row``."""
-        return np.fromiter((self.row(i) for i in ids), np.int32)
-
-    def find(self, ids: pl.Series) -> np.ndarray:
-        """Rows of a whole column of ids -> (n,) int32, -1 where unknown. The column's type must be the ids'."""
-        table = pl.DataFrame({"id": self.values, "row": np.arange(len(self), dtype=np.int32)})
-        joined = ids.alias("id").to_frame().join(table, on="id", how="left", maintain_order="left")
-        return joined["row"].fill_null(-1).to_numpy().copy()
-
-    def extend(self, ids: pl.Series) -> Ids:
-        """These ids, then those of ``ids`` that are new, in order of appearance."""
-        new = ids.unique(maintain_order=True)
-        return Ids(pl.concat([self.values, new.filter(self.find(new) < 0).alias("id")]))
-
-    def _lookup(self) -> dict[Any, int]:
-        if self._row_of is None:
-            self._row_of = {id: row for row, id in enumerate(self.values.to_list())}
-        return self._row_of
-
-    @staticmethod
-    def _native(id: Any) -> Any:
-        """np.int64(3) and 3 are one id; True and 1 are not."""
-        if isinstance(id, np.generic):
-            id = id.item()
-        return str(id).lower() if isinstance(id, bool) else id
-
-    def _hint(self, id: Any) -> str:
-        known = self._lookup()
-        if isinstance(id, str) and self.values.dtype.is_integer():
-            number = int(id) if id.strip().lstrip("-").isdecimal() else None
-            return f"ids here are whole numbers{f'; did you mean {number}?' if number in known else '.'}"
-        if not isinstance(id, str) and str(id) in known:
-            return f"ids here are text; did you mean {str(id)!r}?"
-        return did_you_mean(id, self.values.head(20_000).to_list())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -303,9 +203,10 @@ class Ratings:
             notes=source.notes,
         )
         if like is not None:
-            cold = ~(np.isin(ratings.users, like.users) & np.isin(ratings.items, like.items))
             tables = (_grown(like.user_table, user_ids), _grown(like.item_table, item_ids))
-            ratings = dataclasses.replace(ratings, cold=cold, user_table=tables[0], item_table=tables[1])
+            ratings = dataclasses.replace(
+                ratings, cold=cold_rows(like, ratings), user_table=tables[0], item_table=tables[1]
+            )
         return _without_duplicates(ratings, duplicates, source)
 
     # Reading it back -------------------------------------------------------------------------------------------
@@ -398,6 +299,20 @@ class Ratings:
         for column in (self.users, self.items, self.values, self.times):
             digest.update(b"\x1e" if column is None else np.ascontiguousarray(column).data)
         return digest.hexdigest()
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Which id tables the rows here refer to: their lengths and digests, for :meth:`extends`."""
+        return Tables(self.n_users, self.user_ids.digest(), self.n_items, self.item_ids.digest())
+
+    def extends(self, tables: Tables) -> bool:
+        """Whether a row of those id tables is the same user or item here: these tables begin with the same ids."""
+        if tables is self.__dict__.get("tables"):
+            return True
+        if tables.n_users > self.n_users or tables.n_items > self.n_items:
+            return False
+        same_users = self.user_ids.digest(tables.n_users) == tables.users
+        return same_users and self.item_ids.digest(tables.n_items) == tables.items
 
     def pairs(self) -> np.ndarray:
         """One int64 per rating that names its (user, item) pair: (N,)."""
@@ -496,6 +411,49 @@ class Ratings:
         """With a side table of items; as :meth:`with_user_table`. Its column ``title`` names items for people."""
         aligned, note = readers.align_table(table, self.item_ids, "item", id)
         return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, note))
+
+
+def check_is_ratings(value: Any, name: str) -> None:
+    """Refuse what is no Ratings, such as a DataFrame.
+
+    Raises:
+        DataError: naming the type, and how Ratings are made of it.
+    """
+    if not isinstance(value, Ratings):
+        raise DataError(
+            f"{name} is a {type(value).__name__}, not Ratings.", hint="Ratings.from_frame(frame) makes them."
+        )
+
+
+def check_same_tables(part: Ratings, tables: Tables | None, name: str, of: str) -> None:
+    """Refuse ratings whose row numbers mean other users or items. They may know more: new ids have rows at the end.
+
+    Args:
+        part: the ratings.
+        tables: the id tables that their rows are held against; None: nobody said which.
+        name: what ``part`` is called.
+        of: what the tables are of: an argument's name.
+
+    Raises:
+        DataError: with the line that mends it.
+    """
+    if tables is not None and not part.extends(tables):
+        raise DataError(
+            f"{name} and {of} number their users or items differently: a row means two things.",
+            hint=f"split one Ratings, or read the second file with like=: Ratings.from_csv(path, like={of}).",
+        )
+
+
+def cold_rows(train: Ratings, part: Ratings) -> np.ndarray:
+    """Which ratings of a held-out part are of a user or an item without a rating in train -> (N,) bool.
+
+    The two must number their ids alike (:meth:`Ratings.extends`); rows past the end of train's tables are cold.
+    """
+    users, items = (
+        np.pad(counts > 0, (0, max(0, n - len(counts))))
+        for counts, n in ((train.user_counts, part.n_users), (train.item_counts, part.n_items))
+    )
+    return ~(users[part.users] & items[part.items])
 
 
 def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source) -> Ids:

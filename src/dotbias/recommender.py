@@ -2,8 +2,7 @@
 
 ``Recommender(scorer, train)`` translates ids into rows once, at this door, and answers in native Python types that
 ``json.dumps`` takes. One user is scored at a time, whether one is asked for or a million, so the answer does not depend
-on who else is asked about, to the bit. Adding or updating returns a new Recommender; this one never changes. It meets
-models through ``Scorer`` and ``FoldsIn`` and never looks inside.
+on who else is asked about, to the bit. It meets models through the protocols of ``scorer`` alone.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from .errors import DataError, SettingError, check_positive
-from .factors import FoldsIn, Scorer
-from .interpret import Measure, nearest
+from .errors import DataError, SettingError, UnknownIdError, check_positive
+from .interpret import Measure, nearest_items
 from .interpret import top as _top
 from .ratings import Ids, Ratings
+from .scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
 
 Id = int | str
 T = TypeVar("T")
@@ -71,6 +70,36 @@ class Similar(NamedTuple):
     title: str | None
 
 
+class Filters(NamedTuple):
+    """Which items may be answered.
+
+    Attributes:
+        allowed: (I,) bool: the candidates, before those that the user has rated are left out.
+        keep_seen: whether items that the user has rated are candidates, too.
+    """
+
+    allowed: np.ndarray
+    keep_seen: bool
+
+    def candidates(self, seen: np.ndarray) -> np.ndarray:
+        """The candidates (I,) bool of a user who has rated the item rows ``seen`` (n,)."""
+        if self.keep_seen:
+            return self.allowed
+        left = self.allowed.copy()
+        left[seen] = False
+        return left
+
+    def note(self, n: int, found: int, candidates: np.ndarray) -> str | None:
+        """Why fewer than n were found; None where they were not."""
+        if found >= n:
+            return None
+        n_allowed = int(self.allowed.sum())
+        return (
+            f"{found} of the {n} asked for: of {len(self.allowed):,} items, {n_allowed:,} could be chosen (rated in "
+            f"train, in only=, not in exclude=); {n_allowed - int(candidates.sum()):,} of them are seen."
+        )
+
+
 class Answer(list[T]):
     """A list that says why it is shorter than asked, or little to be trusted: ``note`` is None where it is neither."""
 
@@ -86,11 +115,14 @@ class Recommender:
         settings: the fit's settings, kept when saved.
         metrics: its measured errors, kept when saved.
         log: its training log, kept when saved.
+
+    Raises:
+        DataError: if the scorer was fitted on other id tables.
     """
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: Ranks,
         train: Ratings,
         *,
         settings: Mapping[str, Any] | None = None,
@@ -99,11 +131,10 @@ class Recommender:
     ):
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
-        # Clipped scores tie at the end of the scale: rank by what lies before the clip, where the scorer offers it.
-        self._ranker: Any = scorer.unbounded() if hasattr(scorer, "unbounded") else scorer  # type: ignore[attr-defined]
+        check_rows(scorer, train, "train")
 
     def __repr__(self) -> str:
-        return f"Recommender({type(self.scorer).__name__}, {self.train!r})"
+        return f"Recommender({self.scorer!r}, {self.train!r})"
 
     # Predicting ------------------------------------------------------------------------------------------------
 
@@ -129,8 +160,8 @@ class Recommender:
         values = _finite(self.scorer.score(users, items)).tolist()
         lows: list[float | None] = [None] * len(values)
         highs = lows
-        if hasattr(self.scorer, "interval"):
-            lows, highs = (side.tolist() for side in self.scorer.interval(users, items))  # type: ignore[attr-defined]
+        if offers(self.scorer, Intervals):
+            lows, highs = (side.tolist() for side in self.scorer.interval(users, items))
         cold = (2 * (self._user_counts[users] == 0) + (self._item_counts[items] == 0)).tolist()
         paths = ("fitted", "cold item", "cold user", "mean")
         return [Prediction(v, low, high, paths[c]) for v, low, high, c in zip(values, lows, highs, cold, strict=True)]
@@ -183,12 +214,12 @@ class Recommender:
             UnknownIdError: for a user or item that train does not name, with a near miss.
         """
         check_positive(n=n)
-        allowed = self._allowed(exclude, only, keep_unrated)
+        filters = self._filters(exclude, only, keep_seen, keep_unrated)
         if not _is_many(user_id):
-            return self._recommend(user_id, n, allowed, keep_seen)
+            return self._recommend(user_id, n, filters)
         self._user_rows(user_id)  # an unknown id is found before the work begins
         self._by_user  # noqa: B018  sort once, not search for each
-        return {u: self._recommend(u, n, allowed, keep_seen) for u in _plain(user_id)}
+        return {u: self._recommend(u, n, filters) for u in _plain(user_id)}
 
     def recommend_for(
         self,
@@ -209,38 +240,43 @@ class Recommender:
             UnknownIdError: for an item that train does not name.
         """
         check_positive(n=n)
-        if not isinstance(self.scorer, FoldsIn) or not isinstance(self._ranker, FoldsIn):
-            raise SettingError(
-                f"a {type(self.scorer).__name__} takes no newcomers.", hint="fit one that does: any Factors, or knn."
-            )
+        hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
+        scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
         rows = self._item_rows(history)
-        part = self.scorer.fold_in_user(rows, np.fromiter(history.values(), np.float32, len(history)))
-        allowed = self._allowed(exclude, only, keep_unrated)
-        candidates = allowed if keep_seen else _without(allowed, rows)
-        rank = _finite(self._ranker.score_user(part))
+        part = scorer.fold_in_user(rows, np.fromiter(history.values(), np.float32, len(history)))
+        filters = self._filters(exclude, only, keep_seen, keep_unrated)
+        candidates = filters.candidates(rows)
+        rank = _finite(part.rank())
         top = _top(rank, np.flatnonzero(candidates), n)
-        return self._answer(top, rank, _finite(self.scorer.score_user(part, top)), n, allowed, candidates)
+        return self._answer(top, rank, _finite(part.score(top)), n, filters.note(n, len(top), candidates))
 
-    def _recommend(self, user_id: Id, n: int, allowed: np.ndarray, keep_seen: bool) -> Answer[Recommendation]:
+    def _recommend(self, user_id: Id, n: int, filters: Filters) -> Answer[Recommendation]:
         row = self.train.user_ids.row(user_id)
-        candidates = allowed if keep_seen else _without(allowed, self.train.items[self._positions(row)])
-        rank = _finite(self._ranker.score_all(np.array([row], np.int32))[0])
+        candidates = filters.candidates(self.train.items[self._positions(row)])
+        rank = _finite(self.scorer.rank_all(np.array([row], np.int32))[0])
         top = _top(rank, np.flatnonzero(candidates), n)
         scores = _finite(self.scorer.score(np.full(len(top), row, np.int32), top))  # as predict gives them
-        return self._answer(top, rank, scores, n, allowed, candidates)
+        return self._answer(top, rank, scores, n, filters.note(n, len(top), candidates))
 
     def _answer(
-        self, top: np.ndarray, rank: np.ndarray, scores: np.ndarray, n: int, allowed: np.ndarray, candidates: np.ndarray
+        self, top: np.ndarray, rank: np.ndarray, scores: np.ndarray, n: int, note: str | None
     ) -> Answer[Recommendation]:
-        order = np.lexsort((top, -rank[top], -scores))
+        order = np.lexsort((top, -rank[top]))
         answer = Answer(map(Recommendation, self._ids(top[order]), scores[order].tolist(), self._titles(top[order])))
-        if len(answer) < n:
-            n_allowed = int(allowed.sum())
-            answer.note = (
-                f"{len(answer)} of the {n} asked for: of {self.train.n_items:,} items, {n_allowed:,} could be chosen "
-                f"(rated in train, in only=, not in exclude=); {n_allowed - int(candidates.sum()):,} of them are seen."
-            )
+        answer.note = note
         return answer
+
+    def _filters(
+        self, exclude: Iterable[Id], only: Iterable[Id] | None, keep_seen: bool, keep_unrated: bool
+    ) -> Filters:
+        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
+        if only is not None:
+            chosen = np.zeros_like(allowed)
+            chosen[self._item_rows(only)] = True
+            allowed &= chosen
+        allowed = allowed.copy()
+        allowed[self._item_rows(exclude)] = False
+        return Filters(allowed, keep_seen)
 
     # Items like it ---------------------------------------------------------------------------------------------
 
@@ -268,33 +304,46 @@ class Recommender:
             SettingError: for an unknown measure, or a scorer without item factors (mean, bias, knn, nets).
             DataError: for an item without factors of its own.
         """
-        check_positive(n=n)
-        row, vectors = self.train.item_ids.row(item_id), self._item_factors()
-        if row >= len(vectors) or not vectors[row].any():
-            raise DataError(f"item {item_id!r} has no factors: train holds no rating of it.", hint="name a rated item.")
-        candidates = np.flatnonzero(self._allowed((), None, keep_unrated)[: len(vectors)])
-        candidates = candidates[candidates != row]
-        counts = self._item_counts[: len(vectors)]
-        rows, values = nearest(vectors, row, candidates, n, measure=measure, shrink=shrink, counts=counts)
-        answer = Answer(map(Similar, self._ids(rows), values.tolist(), self._titles(rows)))
-        notes = []
-        if counts[row] < FEW:
-            notes.append(
-                f"train holds {counts[row]} ratings of {item_id!r}: its neighbours are little more than chance."
-            )
+        neighbours = nearest_items(
+            self.scorer,
+            self.train,
+            item_id=item_id,
+            n=n,
+            measure=measure,
+            shrink=shrink,
+            min_ratings=0 if keep_unrated else 1,
+        )
+        answer = Answer(Similar(x.id, x.similarity, x.title) for x in neighbours)
+        notes, count = [], int(self._item_counts[self.train.item_ids.row(item_id)])
+        if count < FEW:
+            notes.append(f"train holds {count} ratings of {item_id!r}: its neighbours are little more than chance.")
         if len(answer) < n:
             notes.append(f"{len(answer)} of the {n} asked for: no more items have ratings in train.")
         answer.note = " ".join(notes) or None
         return answer
 
-    def _item_factors(self) -> np.ndarray:
-        """(I, K) float32 of a bilinear scorer."""
-        if not hasattr(self.scorer, "factors") or not self.scorer.factors().n_factors:  # type: ignore[attr-defined]
-            raise SettingError(
-                f"a {type(self.scorer).__name__} without factors knows no likeness of items.",
-                hint="fit a model with factors, such as dot_bias.",
+    def find_item(self, text: str) -> Id:
+        """The id of an item, by its id or by a part of its title that no other title has.
+
+        Args:
+            text: an id as text, or a part of a title; case does not matter.
+
+        Raises:
+            UnknownIdError: if it is neither.
+            DataError: if several titles have it.
+        """
+        ids = self.train.item_ids
+        if (typed := ids.typed(text)) in ids:
+            return typed
+        found = [r for r, title in enumerate(self._all_titles) if title and text.casefold() in title.casefold()]
+        if len(found) > 1:
+            shown = ", ".join(f"{ids[r]} {self._all_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
+            raise DataError(f"{len(found)} titles contain {text!r}: {shown}", hint="give an id, or more of the title.")
+        if not found:
+            raise UnknownIdError(
+                f"no item has the id {text!r}, and no title contains it.", hint="look at the item table."
             )
-        return self.scorer.factors().items  # type: ignore[attr-defined]
+        return ids[found[0]]
 
     # What train holds ------------------------------------------------------------------------------------------
 
@@ -341,15 +390,6 @@ class Recommender:
     def _titles(self, rows: np.ndarray) -> list[str | None]:
         return [self._all_titles[row] for row in rows.tolist()]
 
-    def _allowed(self, exclude: Iterable[Id], only: Iterable[Id] | None, keep_unrated: bool) -> np.ndarray:
-        """Which items may be answered: (I,) bool."""
-        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
-        if only is not None:
-            chosen = np.zeros_like(allowed)
-            chosen[self._item_rows(only)] = True
-            allowed &= chosen
-        return _without(allowed, self._item_rows(exclude))
-
     def _user_rows(self, ids: Iterable[Id]) -> np.ndarray:
         return _rows(self.train.user_ids, ids, "users")
 
@@ -390,13 +430,6 @@ def _rows(known: Ids, ids: Iterable[Id], what: str) -> np.ndarray:
     if isinstance(ids, (str, bytes, int)):
         raise SettingError(f"{what} are given as {ids!r}, one id.", hint=f"a list: [{ids!r}].")
     return known.rows(ids)
-
-
-def _without(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The mask (I,), without some rows."""
-    left = allowed.copy()
-    left[rows] = False
-    return left
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

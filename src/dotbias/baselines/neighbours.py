@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import check_not_negative, check_positive
-from ..factors import Factors, Part, State
+from ..factors import Factors, FactorsPart
+from ..ids import Tables
+from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
+from ..scorer import FoldsIn, Ranks, Scorer, State, Stored
+from ..settings import Count, NotNegative, Positive, checked
 from .biases import bias, dot
 
 BLOCK = 1 << 22  # item × item cells held at once
 _KNN_SETTINGS = ("shrink", "amplify", "damping")
 
 
+@checked
 def knn(
     train: Ratings,
     *,
-    n_neighbours: int = 200,
-    shrink: float = 60.0,
-    amplify: float = 1.5,
-    damping: float = 0.02,
-    reg_user: float = 3.0,
-    reg_item: float = 3.0,
+    n_neighbours: Count = 200,
+    shrink: NotNegative = 60.0,
+    amplify: Positive = 1.5,
+    damping: Positive = 0.02,
+    reg_bias_once: NotNegative | tuple[NotNegative, NotNegative] = 3.0,
     valid: Ratings | None = None,
     rng: Rng = None,
+    progress: Progress = None,
+    checkpoint: str | Path | None = None,
 ) -> Knn:
     """Damped biases, corrected by how the user rated the most alike items (Koren 2010, eq. 3, positive weights only).
 
@@ -38,49 +45,36 @@ def knn(
     Args:
         train: the ratings.
         n_neighbours: neighbours kept per item, M.
-        shrink: how many common users make a likeness half believed.
-        amplify: the power to which a likeness is raised.
-        damping: weight, in amplified likeness, of "no correction" in the weighted mean.
-        reg_user: ridge on users' biases.
-        reg_item: ridge on items' biases.
+        shrink: how many common users make a similarity count half.
+        amplify: the power to which a similarity is raised.
+        damping: weight, in amplified similarity, of "no correction" in the weighted mean.
+        reg_bias_once: ridge on a row's bias, once: a number, or (users', items').
         valid: not used.
         rng: not used.
+        progress: not used.
+        checkpoint: not used.
+
+    Raises:
+        DataError: for implicit feedback, or no ratings.
+        SettingError: for a setting that makes no sense.
     """
-    check_positive(n_neighbours=n_neighbours, amplify=amplify, damping=damping)
-    check_not_negative(shrink=shrink)
-    base = bias(train, reg_user=reg_user, reg_item=reg_item)
+    base = bias(train, reg_bias_once=reg_bias_once)
     order = np.lexsort((train.items, train.users))
     users, items = train.users[order], train.items[order]
-    residuals = train.explicit()[order] - base.unbounded().score(users, items)
+    residuals = train.explicit()[order] - base.rank(users, items)
     starts = np.r_[0, np.cumsum(train.user_counts)]
     neighbours, weights = _alike(starts, items, residuals, train.n_items, n_neighbours, shrink, amplify)
     return Knn(base, neighbours, weights, starts, items, residuals, shrink, amplify, damping)
 
 
-class KnnUser(NamedTuple):
-    """A newcomer to :class:`Knn`: bias, the item rows they rated, and what the biases leave of those ratings."""
-
-    bias: float
-    items: np.ndarray
-    residuals: np.ndarray
-
-
-class KnnItem(NamedTuple):
-    """A new item to :class:`Knn`: bias, the item rows it is like, and how much."""
-
-    bias: float
-    neighbours: np.ndarray
-    weights: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Knn:
     """Scores of :func:`knn`:  b_ui + Σ_j w_ij e_uj / (Σ_j w_ij + damping)  over the neighbours j that u rated.
 
     Attributes:
         base: the biases, K = 0.
         neighbours: (I, M) int32 item rows.
-        weights: (I, M) float32 likeness, from 0 up; 0 where an item has fewer neighbours.
+        weights: (I, M) float32 similarity, from 0 up; 0 where an item has fewer neighbours.
         starts: (U + 1,) int64: user u's training ratings are those from starts[u] to starts[u + 1].
         items: (N,) int32 item row of each training rating, by user.
         residuals: (N,) float32: what the biases leave of it, e.
@@ -99,58 +93,60 @@ class Knn:
     amplify: float
     damping: float
 
+    offers = (Scorer, Ranks, FoldsIn, Stored)
+
+    @property
+    def tables(self) -> Tables | None:
+        """Fingerprint of the id tables whose rows these are."""
+        return self.base.tables
+
+    def __repr__(self) -> str:
+        n_items, n_neighbours = self.neighbours.shape
+        return f"Knn({len(self.starts) - 1:,} users, {n_items:,} items, {n_neighbours} neighbours)"
+
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of pairs of rows (B,), (B,) -> (B,) float32. Times are ignored; cold rows get the biases' score."""
-        users, items = np.asarray(users), np.asarray(items)
-        scores = self.base.unbounded().score(users, items)
-        order = np.argsort(users, kind="stable")
-        for at in np.split(order, np.flatnonzero(np.diff(users[order])) + 1) if len(order) else ():
-            scores[at] += self._correction(*self._rated(int(users[at[0]])), items[at])
-        return self.base.squash(scores)
+        return self.base.objective.squash(self.rank(users, items))
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of every item for each user row (B,) -> (B, I) float32."""
+        return self.base.objective.squash(self.rank_all(users))
+
+    def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """The score before it is clipped, for pairs of rows (B,), (B,) -> (B,) float32."""
+        users, items = np.asarray(users), np.asarray(items)
+        scores = self.base.rank(users, items)
+        order = np.argsort(users, kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(users[order])) + 1) if len(order) else ():
+            scores[at] += self.correction(*self.rated(int(users[at[0]])), items[at])
+        return scores
+
+    def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        """The same for every item and each user row (B,) -> (B, I) float32."""
         everything = np.arange(len(self.neighbours))
-        scores = self.base.unbounded().score_all(users)
+        scores = self.base.rank_all(users)
         for k, user in enumerate(users):
-            scores[k] += self._correction(*self._rated(user), everything)
-        return self.base.squash(scores)
+            scores[k] += self.correction(*self.rated(user), everything)
+        return scores
 
-    def unbounded(self) -> Knn:
-        """The same without the clip: what to rank by."""
-        return Knn(**{**self.__dict__, "base": self.base.unbounded()})
-
-    def fold_in_user(self, items: np.ndarray, values: np.ndarray) -> KnnUser:
+    def fold_in_user(self, items: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None) -> KnnUser:
         """A new user's bias, and what it leaves of their ratings."""
         part = self.base.fold_in_user(items, values)
-        return KnnUser(part.bias, items, values - self.base.unbounded().score_user(part, items))
+        return KnnUser(self, part, items, values - part.rank(items))
 
-    def fold_in_item(self, users: np.ndarray, values: np.ndarray, features: Any = None) -> KnnItem:
+    def fold_in_item(self, users: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None) -> KnnItem:
         """A new item's bias and its neighbours, from who rated it how."""
         part = self.base.fold_in_item(users, values)
-        mine = values - self.base.unbounded().score_item(part, users)  # (n,)
-        rated = [self._rated(u) for u in users]
+        mine = values - part.rank(users)  # (n,)
+        rated = [self.rated(u) for u in users]
         rows = np.concatenate([np.empty(0, np.int32), *(r for r, _ in rated)])
         theirs = np.concatenate([np.empty(0, np.float32), *(e for _, e in rated)])
         n_items = len(self.neighbours)
         dots = np.bincount(rows, theirs * np.repeat(mine, [len(r) for r, _ in rated]), n_items)
         norms = np.sqrt(np.bincount(self.items, self.residuals.astype(np.float64) ** 2, n_items))
-        like = self.shrink, self.amplify
-        weights = _likeness(dots, np.sqrt(dot(mine, mine)) * norms, np.bincount(rows, minlength=n_items), *like)
-        return KnnItem(part.bias, *_strongest(weights[None], self.neighbours.shape[1]))
-
-    def score_user(self, part: KnnUser, items: np.ndarray | None = None) -> np.ndarray:
-        """Scores of a folded-in user for item rows (n,), all items by default -> (n,) float32."""
-        rows = np.arange(len(self.neighbours)) if items is None else np.asarray(items)
-        plain = self.base.unbounded().score_user(Part(part.bias, np.empty(0, np.float32)), rows)
-        return self.base.squash(plain + self._correction(part.items, part.residuals, rows))
-
-    def score_item(self, part: KnnItem, users: np.ndarray) -> np.ndarray:
-        """Scores of a folded-in item for user rows (n,) -> (n,) float32."""
-        scores = self.base.unbounded().score_item(Part(part.bias, np.empty(0, np.float32)), users)
-        for k, user in enumerate(users):
-            scores[k] += self._weighted_mean(*self._rated(user), part.neighbours, part.weights)[0]
-        return self.base.squash(scores)
+        how = self.shrink, self.amplify
+        weights = _similarity(dots, np.sqrt(dot(mine, mine)) * norms, np.bincount(rows, minlength=n_items), *how)
+        return KnnItem(self, part, *_strongest(weights[None], self.neighbours.shape[1]))
 
     def state(self) -> State:
         """What ``storage`` keeps."""
@@ -160,24 +156,26 @@ class Knn:
         return State("knn", arrays, {"base": base.settings} | {k: getattr(self, k) for k in _KNN_SETTINGS})
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> Knn:
+    def from_state(
+        cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], tables: Tables | None = None
+    ) -> Knn:
         """The Knn whose :meth:`state` this is, to the bit."""
         base = {name.removeprefix("base."): a for name, a in arrays.items() if name.startswith("base.")}
         own = {name: a for name, a in arrays.items() if not name.startswith("base.")}
         return cls(
-            base=Factors.from_state(base, settings["base"]),
+            base=Factors.from_state(base, settings["base"], tables),
             **own,
             **{k: settings[k] for k in _KNN_SETTINGS},
         )
 
-    def _rated(self, user: int | np.integer) -> tuple[np.ndarray, np.ndarray]:
+    def rated(self, user: int | np.integer) -> tuple[np.ndarray, np.ndarray]:
         """Item rows and residuals of a user's training ratings; none for a cold user."""
         if not 0 <= user < len(self.starts) - 1:
             return self.items[:0], self.residuals[:0]
         at = slice(self.starts[user], self.starts[user + 1])
         return self.items[at], self.residuals[at]
 
-    def _correction(self, rated: np.ndarray, residuals: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def correction(self, rated: np.ndarray, residuals: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What neighbours add to the biases' score of item rows (n,) -> (n,) float32; 0 for cold items."""
         out = np.zeros(len(items), np.float32)
         inside = np.flatnonzero((items >= 0) & (items < len(self.neighbours)))
@@ -185,10 +183,10 @@ class Knn:
         for start in range(0, len(inside), step):
             at = inside[start : start + step]
             rows = items[at]
-            out[at] = self._weighted_mean(rated, residuals, self.neighbours[rows], self.weights[rows])
+            out[at] = self.weighted_mean(rated, residuals, self.neighbours[rows], self.weights[rows])
         return out
 
-    def _weighted_mean(
+    def weighted_mean(
         self, rated: np.ndarray, residuals: np.ndarray, neighbours: np.ndarray, weights: np.ndarray
     ) -> np.ndarray:
         """The damped mean of residuals over neighbours (n, M) that were rated -> (n,)."""
@@ -196,6 +194,51 @@ class Knn:
         e, has = np.zeros((2, len(self.neighbours)), np.float32)
         e[rated[known]], has[rated[known]] = residuals[known], 1
         return (weights * e[neighbours]).sum(axis=1) / ((weights * has[neighbours]).sum(axis=1) + self.damping)
+
+
+@dataclass(frozen=True, eq=False)
+class KnnUser:
+    """A new user: the biases' part, the item rows (n,) they rated, and what the biases leave of those ratings (n,)."""
+
+    of: Knn
+    part: FactorsPart
+    items: np.ndarray
+    residuals: np.ndarray
+
+    offers = ()
+
+    def score(self, others: np.ndarray | None = None) -> np.ndarray:
+        """Scores for item rows (n,), all items by default -> (n,) float32."""
+        return self.of.base.objective.squash(self.rank(others))
+
+    def rank(self, others: np.ndarray | None = None) -> np.ndarray:
+        """The same before it is clipped."""
+        rows = np.arange(len(self.of.neighbours)) if others is None else np.asarray(others)
+        return self.part.rank(rows) + self.of.correction(self.items, self.residuals, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class KnnItem:
+    """A new item: the biases' part, and its neighbours (1, M) with their weights."""
+
+    of: Knn
+    part: FactorsPart
+    neighbours: np.ndarray
+    weights: np.ndarray
+
+    offers = ()
+
+    def score(self, others: np.ndarray | None = None) -> np.ndarray:
+        """Scores for user rows (n,), all users by default -> (n,) float32."""
+        return self.of.base.objective.squash(self.rank(others))
+
+    def rank(self, others: np.ndarray | None = None) -> np.ndarray:
+        """The same before it is clipped."""
+        rows = np.arange(len(self.of.starts) - 1) if others is None else np.asarray(others)
+        scores = self.part.rank(rows)
+        for k, user in enumerate(rows):
+            scores[k] += self.of.weighted_mean(*self.of.rated(user), self.neighbours, self.weights)[0]
+        return scores
 
 
 def _alike(
@@ -220,13 +263,13 @@ def _alike(
     for start in range(0, n_items, step):
         block = slice(start, start + step)
         dots, common = (left_t[block] @ left).toarray(), (ones_t[block] @ ones).toarray()  # (block, I)
-        weights = _likeness(dots, norms[block, None] * norms, common, shrink, amplify)
+        weights = _similarity(dots, norms[block, None] * norms, common, shrink, amplify)
         np.fill_diagonal(weights[:, start:], 0)  # an item is no neighbour of itself
         parts.append(_strongest(weights, n_neighbours))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def _likeness(dots: np.ndarray, norms: np.ndarray, common: np.ndarray, shrink: float, amplify: float) -> np.ndarray:
+def _similarity(dots: np.ndarray, norms: np.ndarray, common: np.ndarray, shrink: float, amplify: float) -> np.ndarray:
     """Shrunk cosine to a power, negative ones as 0."""
     tiny = 1e-12
     cosine = np.maximum(dots, 0) / np.maximum(norms, tiny)

@@ -15,7 +15,7 @@ from ..errors import SettingError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..ratings import Ids, Ratings
+    from ..ratings import Ratings
 
 Json = Annotated[bool, typer.Option("--json", help="JSON alone on stdout; everything else on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: the same seed, the same bits.")]
@@ -60,41 +60,22 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 4)
 
 
-def typed(ids: Ids, text: str) -> int | str:
-    """An id as typed on the command line, in the type that the ids have."""
-    if ids.values.dtype.is_integer():
-        try:
-            return int(text)
-        except ValueError:
-            return text
-    return text
-
-
-def parse_settings(pairs: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    """``["n_factors=50", "lr=0.01"]`` -> {"n_factors": 50, "lr": 0.01}, checked against the names known.
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """``["n_factors=50", "lr=0.01"]`` -> {"n_factors": 50, "lr": 0.01}: values are JSON, or else text.
 
     Raises:
-        SettingError: for a name that is not known, or text without ``=``.
+        SettingError: for text without ``=``.
     """
-    from ..errors import did_you_mean
-
-    settings = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
-        name = name.strip()
         if not equals:
             raise SettingError(f"--set {pair!r} has no '='.", hint="such as --set n_factors=50.")
-        if name not in known:
-            raise SettingError(f"this fitter has no setting {name!r}.", hint=did_you_mean(name, known))
         try:
-            settings[name] = json.loads(text)
+            value = json.loads(text)
         except ValueError:
-            settings[name] = text
-        if isinstance(settings[name], list):
-            settings[name] = tuple(settings[name])
-        expected = known[name]
-        if isinstance(expected, (int, float)) and isinstance(settings[name], str):
-            raise SettingError(f"--set {name}={text}: a number is expected.", hint=f"the default is {expected!r}.")
+            value = text
+        settings[name.strip()] = tuple(value) if isinstance(value, list) else value
     return settings
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DownloadError, MissingExtraError
+from ..fitters import find
 from . import _common as common
-from .fit import find_fitter, run_fitter
+from .fit import run_fitter
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
@@ -90,15 +91,14 @@ def _fit(
 ) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
     """The lesson's model (without torch: the same by the numba solver), and the baselines to compare it with."""
     try:
-        best, _ = "dot_bias", find_fitter("dot_bias")
+        best, _ = "dot_bias", find("dot_bias").fit
     except MissingExtraError as e:
         log.print(f"{e.what} {e.hint}", style="yellow", markup=False)
         best = "sgd"
     scorers, logs = {}, {}
     for name in dict.fromkeys((best, "bias", "mean")):
-        run, _ = find_fitter(name)
         with common.timed(seconds, name):
-            scorers[name], logs[name] = run_fitter(run, train, test, seed, {}, log)
+            scorers[name], logs[name] = run_fitter(find(name), train, test, seed, {}, log)
     log.print(f"[bold]3. Fit.[/] {best}: {seconds[best]:.1f} s.")
     return scorers, logs[best]
 

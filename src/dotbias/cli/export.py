@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError, SettingError, did_you_mean
+from ..errors import SettingError, did_you_mean
 from . import _common as common
 from .use import Model
 
@@ -50,12 +50,11 @@ def write(scorer: Any, train: Ratings, out: Path, format: str) -> list[Path]:
     """users, items and model.json in a folder.
 
     Raises:
-        DataError: for a model that is no sum of biases and a dot product.
+        SettingError: for a model that is no sum of biases and a dot product.
     """
-    if not hasattr(scorer, "factors"):
-        what = f"a {type(scorer).__name__} has no embeddings of users and items beside each other."
-        raise DataError(what, hint="fit dot_bias, dot or bias to export it.")
-    f = scorer.factors()
+    from ..scorer import Bilinear, demand
+
+    f = demand(scorer, Bilinear, why="tables of biases and embeddings", hint="fit dot_bias, als or gibbs.").factors()
     titles = train.item_titles
     tables = {
         "users": _table(train.user_ids.values, None, train.user_counts, f.user_bias, f.users),
@@ -97,6 +96,6 @@ def _formula(f: Any) -> str:
 
     inner = "mean + user.bias + item.bias + sum of user.factor_k * item.factor_k"
     links = {"sigmoid": f"low + (high - low) / (1 + exp(-({inner})))", "identity": f"{inner}, cut to low..high"}
-    low, high = (x if math.isfinite(x) else None for x in f.y_range)
-    facts = {"mean": f.mean, "link": f.link, "low": low, "high": high, "n_factors": f.n_factors}
-    return json.dumps({**facts, "prediction": links[f.link]}, indent=1) + "\n"
+    low, high = (x if math.isfinite(x) else None for x in f.objective.y_range)
+    facts = {"mean": f.mean, "link": f.objective.link, "low": low, "high": high, "n_factors": f.n_factors}
+    return json.dumps({**facts, "prediction": links[f.objective.link]}, indent=1) + "\n"

@@ -1,66 +1,21 @@
-"""``dotbias fit`` and ``dotbias lr-find``; the only place where a string names a fitter."""
+"""``dotbias fit`` and ``dotbias lr-find``."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import warnings
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError, MissingExtraError, SettingError, did_you_mean
+from ..errors import DataError, SettingError, did_you_mean
+from ..fitters import AUTO, Fitter, find
 from . import _common as common
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
     from ..split import Split
-
-FITTERS = {
-    "mean": "baselines:mean",
-    "bias": "baselines:bias",
-    "knn": "baselines:knn",
-    "dot": "learner:fit_dot",
-    "dot_bias": "learner:fit_dot_bias",
-    "net": "learner:fit_net",
-    "sgd": "solvers.sgd:sgd",
-    "als": "solvers.als:als",
-    "gibbs": "solvers.gibbs:gibbs",
-}
-AUTO = "auto"  # gibbs where an estimate affords it, else sgd: see solvers.choice
-NOT_SETTINGS = {
-    *("train", "ratings", "valid", "rng", "progress", "fit"),
-    *("checkpoint", "checkpoint_every", "scratch"),
-}
-TORCH = {"learner"}
-
-
-def find_fitter(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """A fitter by its name, and its settings with their defaults.
-
-    Raises:
-        SettingError: for a name that is not a fitter's.
-        MissingExtraError: where it needs torch, and there is none.
-    """
-    if name not in FITTERS:
-        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [AUTO, *FITTERS]))
-    room, function = FITTERS[name].split(":")
-    if room in TORCH:
-        from ..errors import require
-
-        try:
-            require("torch", extra="torch")
-        except MissingExtraError as e:
-            raise MissingExtraError(
-                f"the fitter {name} needs torch, which is not installed.",
-                hint="pip install 'dotbias[torch]', or take one that needs none: --fitter auto, or --fitter bias.",
-            ) from e
-    fitter = getattr(import_module(f"dotbias.{room}"), function)
-    parameters = inspect.signature(fitter).parameters
-    return fitter, {n: p.default for n, p in parameters.items() if n not in NOT_SETTINGS}
 
 
 def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
@@ -129,7 +84,7 @@ def fit(
         raise SettingError("--test and --split exclude each other.", hint="name the held-out part in one way.")
     log = common.console(to_stderr=True)
     if fitter != AUTO:  # a wrong name or setting is said before anything is read
-        common.parse_settings(settings or [], find_fitter(fitter)[1])
+        find(fitter).check(common.parse_settings(settings or []))
     seconds: dict[str, float] = {}
     with common.timed(seconds, "load"):
         reading = common.columns(user, item, rating, time, duplicates)
@@ -139,8 +94,9 @@ def fit(
     assert held is not None
     common.say(log, held.notes if test is not None else ratings.notes)
     fitter, given = _resolve(fitter, train, log)
-    run, defaults = find_fitter(fitter)
-    chosen = {**given, **common.parse_settings(settings or [], defaults)}
+    run, chosen = find(fitter), {**given, **common.parse_settings(settings or [])}
+    run.check(chosen)
+    defaults = run.defaults()
     log.print(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
     with common.timed(seconds, "fit"):
         scorer, log_rows = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
@@ -196,24 +152,21 @@ def _json_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_fitter(
-    run: Callable[..., Any], train: Ratings, watched: Ratings | None, seed: int, settings: dict[str, Any], log: Any
+    run: Fitter, train: Ratings, watched: Ratings | None, seed: int, settings: dict[str, Any], log: Any
 ) -> tuple[Any, list[dict[str, Any]] | None]:
     """(the scorer, its training log: a row per epoch, or None where the fitter keeps none).
 
     The loss on ``watched`` goes into the log and nowhere else: none of these fitters is steered by it.
     """
-    room = run.__module__.rpartition(".")[2]
-    if room == "gibbs":
-        scorer = run(train, rng=seed, **settings)
-        common.say(log, scorer.notes)
+    if run.extra is None:
+        scorer = run.fit(train, rng=seed, **settings)
+        common.say(log, getattr(scorer, "notes", ()))
         return scorer, None
-    if room not in TORCH:
-        return run(train, rng=seed, **settings), None
     from ..callbacks import Log
 
     kept = Log()
     with warnings.catch_warnings(record=True) as caught:
-        scorer = run(train, valid=watched, rng=seed, callbacks=[kept], **settings)
+        scorer = run.fit(train, valid=watched, rng=seed, callbacks=[kept], **settings)
     common.say(log, tuple(str(w.message) for w in caught))
     return scorer, kept.rows
 
@@ -245,7 +198,7 @@ def lr_find(
     """
     from .. import datasets
 
-    find_fitter("dot_bias")
+    find("dot_bias").fit  # noqa: B018  says which extra is missing
     from ..learner import collab_learner
 
     ratings = datasets.resolve(data, progress=None, **common.columns(user, item, rating, None, duplicates))

@@ -42,6 +42,7 @@ def sheet(
 def _of_data(data: str, output: Path, *, n: int, n_factors: int, seed: int) -> Path:
     """A workbook of a model, if ``data`` is a folder that holds one, else of ratings."""
     from .. import datasets, storage, workbook
+    from ..scorer import Bilinear, offers
 
     if not storage.is_model(data):
         ratings = datasets.resolve(data)
@@ -49,7 +50,7 @@ def _of_data(data: str, output: Path, *, n: int, n_factors: int, seed: int) -> P
             typer.echo(f"note: {note}", err=True)
         return workbook.collab(ratings, path=output, n=n, n_factors=n_factors, rng=seed)
     stored = storage.load(data)
-    if hasattr(stored.scorer, "factors"):
+    if offers(stored.scorer, Bilinear):
         return workbook.of_model(stored.scorer, stored.ratings, path=output, n=n)
     kind = stored.manifest["kind"]
     what = f"{data} holds a model of kind {kind!r}, whose predictions are not one dot product plus biases."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError, UnknownIdError
 from . import _common as common
 
 if TYPE_CHECKING:
@@ -66,10 +65,10 @@ def recommend(
     door = _load(model)
     items = door.train.item_ids
     answer = door.recommend(
-        common.typed(door.train.user_ids, user_id),
+        door.train.user_ids.typed(user_id),
         n,
-        exclude=[common.typed(items, i) for i in exclude or []],
-        only=None if only is None else [common.typed(items, i) for i in only],
+        exclude=[items.typed(i) for i in exclude or []],
+        only=None if only is None else [items.typed(i) for i in only],
         keep_seen=keep_seen,
     )
     _show(answer, ("item", "score", "title"), json, f"for user {user_id}")
@@ -90,7 +89,7 @@ def similar(
     [bold]Example:[/] dotbias similar model GoldenEye
     """
     door = _load(model)
-    item_id = _item(door, item)
+    item_id = door.find_item(item)
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
     shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
@@ -101,26 +100,6 @@ def _load(model: Path) -> Recommender:
     from ..recommender import Recommender
 
     return Recommender.load(model)
-
-
-def _item(door: Recommender, text: str) -> Any:
-    """An item by its id, or by a part of its title that no other title has.
-
-    Raises:
-        UnknownIdError: if it is neither.
-        DataError: if several titles have it.
-    """
-    ids, titles = door.train.item_ids, door.train.item_titles or []
-    typed = common.typed(ids, text)
-    if typed in ids:
-        return typed
-    found = [row for row, title in enumerate(titles) if title and text.casefold() in title.casefold()]
-    if len(found) > 1:
-        shown = ", ".join(f"{ids[r]} {titles[r]}" for r in found[:5])
-        raise DataError(f"{len(found)} titles contain {text!r}: {shown}{', …' * (len(found) > 5)}", hint="give an id.")
-    if not found:
-        raise UnknownIdError(f"no item has the id {text!r}, and no title contains it.", hint="dotbias data show DATA")
-    return ids[found[0]]
 
 
 def _show(answer: list[Any], names: tuple[str, str, str], json: bool, caption: str) -> None:

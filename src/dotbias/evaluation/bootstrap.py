@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..factors import Scorer
 from ..metrics import difference, find_metric
 from ..ratings import Ratings
+from ..scorer import Scorer
 
 BLOCK = 1 << 16  # rows scored at once
 RESAMPLE_BLOCK = 1 << 21  # users × resamples drawn at once

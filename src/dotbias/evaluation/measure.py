@@ -10,10 +10,10 @@ import numpy as np
 
 from .. import split
 from ..errors import DataError, SettingError
-from ..factors import Scorer
 from ..metrics import METRICS
-from ..ratings import Ids, Ratings
+from ..ratings import Ratings, check_same_tables, cold_rows
 from ..rng import Rng, numpy_rng
+from ..scorer import Scorer, Timed, check_rows, offers
 from .bootstrap import Sums, bootstrap, percentiles, sums
 from .reports import Comparison, CrossValidation, Difference, Report
 
@@ -30,7 +30,7 @@ def evaluate(
     """The error of ``scorer`` on held-out ratings, with its interval.
 
     Cold rows count in the headline: a scorer must answer them (a bilinear one has zero bias and factors there). The
-    ratings' times are passed to the scorer; a scorer that uses them (``uses_times``) gets a note.
+    ratings' times are passed to the scorer; a scorer that uses them (``Timed``) gets a note.
 
     Args:
         scorer: anything with ``score``.
@@ -63,6 +63,8 @@ def compare(
     if not scorers:
         raise SettingError("there is nothing to compare.", hint="give a dict of names and scorers.")
     checked = _with_cold(test, train)
+    for scorer in scorers.values():
+        check_rows(scorer, test, "test")
     tables = {name: sums(scorer, checked, metrics) for name, scorer in scorers.items()}
     draws = bootstrap(list(tables.values()), n_resamples, numpy_rng(rng))
     notes = {name: ("rating's day given",) if _timed(s, test) else () for name, s in scorers.items()}
@@ -125,12 +127,7 @@ def _with_cold(test: Ratings, train: Ratings | None) -> Ratings:
     test.explicit()
     if train is None:
         return test
-    for name, ours, theirs in (("user", test.user_ids, train.user_ids), ("item", test.item_ids, train.item_ids)):
-        if not _extends(ours, theirs):
-            raise DataError(
-                f"test and train number their {name}s differently: a row means two things.",
-                hint="split one Ratings, or read the second file with like=train.",
-            )
+    check_same_tables(test, train.tables, "test", "train")
     width = max(test.n_items, 1)
     pairs = test.users.astype(np.int64) * width + test.items
     shared = np.isin(pairs, train.users.astype(np.int64) * width + train.items)
@@ -141,12 +138,7 @@ def _with_cold(test: Ratings, train: Ratings | None) -> Ratings:
             f"{test.user_ids[test.users[i]]!r}, item {test.item_ids[test.items[i]]!r}.",
             hint="hold them out before fitting: an error on known ratings says nothing.",
         )
-    known_users, known_items = _known(train.users, test.n_users), _known(train.items, test.n_items)
-    return dataclasses.replace(test, cold=~(known_users[test.users] & known_items[test.items]))
-
-
-def _extends(ids: Ids, known: Ids) -> bool:
-    return ids is known or (len(ids) >= len(known) and Ids(ids.values.head(len(known))) == known)
+    return dataclasses.replace(test, cold=cold_rows(train, test))
 
 
 def _known(rows: np.ndarray, n: int) -> np.ndarray:
@@ -204,7 +196,7 @@ def _difference(
 
 
 def _timed(scorer: Scorer, test: Ratings) -> bool:
-    return test.times is not None and bool(getattr(scorer, "uses_times", False))
+    return test.times is not None and offers(scorer, Timed)
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

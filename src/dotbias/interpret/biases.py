@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import SettingError, check_positive
-from ..factors import Factors, gather, sigmoid
-from ..posterior import Posterior
-from ..posterior import slices as star_slices
+from ..factors import Factors
+from ..objective import Side, sigmoid
 from ..ratings import Ratings
-from .listing import Half, Listing, Side, factors_of, half
+from ..scorer import Bilinear, Sampled, offers
+from .listing import Half, Listing, factors_of, half
 
 
 class Bias(NamedTuple):
@@ -83,14 +83,12 @@ def _ranking(
 
     if level is not None and not 0 < level < 1:
         raise SettingError(f"level is {level!r}.", hint="a probability between 0 and 1, such as 0.95.")
-    if isinstance(scorer, Posterior):
-        counts = half(_shell(scorer), train, side)
+    factors = factors_of(scorer, train)
+    counts, spread = half(factors, train, side), None
+    if offers(scorer, Sampled):
         base, bias, spread = _of_samples(scorer, counts, side)
     else:
-        factors = factors_of(scorer)
-        counts = half(factors, train, side)
         base, bias = _centred(factors.mean, counts)
-        spread = None
         if level is not None and train.values is not None and len(train):
             spread = _spread(factors, train, side, noise)
     reach = None if spread is None or level is None else NormalDist().inv_cdf((1 + level) / 2) * spread
@@ -103,10 +101,10 @@ def _listed(
     """The rows, sorted; ``reach`` (R,) is half the interval's width on the inner scale."""
     kept = np.flatnonzero(side.counts >= max(min_ratings, 1))
     kept = kept[np.lexsort((kept, -bias[kept]))]
-    n, stars = len(kept), _stars(scorer, base + bias[kept])
+    n, stars = len(kept), _on_scale(scorer, base + bias[kept])
     nothing: list[Any] = [None] * n
-    low = nothing if reach is None else _stars(scorer, base + bias[kept] - reach[kept])
-    high = nothing if reach is None else _stars(scorer, base + bias[kept] + reach[kept])
+    low = nothing if reach is None else _on_scale(scorer, base + bias[kept] - reach[kept])
+    high = nothing if reach is None else _on_scale(scorer, base + bias[kept] + reach[kept])
     sums = None if train.values is None else np.bincount(side.rows, train.values, len(bias))
     mean = nothing if sums is None else (sums[kept] / side.counts[kept]).tolist()
     titles, counts = [side.titles[r] for r in kept], side.counts[kept].tolist()
@@ -114,14 +112,9 @@ def _listed(
     return Listing(map(Bias, *columns))
 
 
-def _stars(scorer: Any, inner: np.ndarray) -> list[float]:
+def _on_scale(scorer: Bilinear, inner: np.ndarray) -> list[float]:
     """From the inner scale to the ratings'."""
-    if not isinstance(scorer, Posterior):
-        return factors_of(scorer).squash(inner).tolist()
-    if scorer.ordinal:
-        variance = np.full(inner.shape, scorer.star_noise**2)
-        return (star_slices(inner, variance, scorer.cutpoints) @ scorer.stars).tolist()
-    return np.clip(inner, *scorer.y_range).tolist()
+    return scorer.squash(inner).tolist()
 
 
 def _centred(mean: float, side: Half) -> tuple[float, np.ndarray]:
@@ -157,11 +150,10 @@ def _spread(factors: Factors, train: Ratings, side: Side, noise: float | None) -
 
 def _linearised(factors: Factors, train: Ratings) -> tuple[np.ndarray, np.ndarray]:
     """The link's slope at each rating's prediction, and the residual in stars: two (N,) float64."""
-    bu, p = gather(train.users, factors.user_bias, factors.users)
-    bi, q = gather(train.items, factors.item_bias, factors.items)
-    z = (factors.mean + bu + bi + np.einsum("nk,nk->n", p, q)).astype(np.float64)
-    low, high = factors.y_range
-    if factors.link == "identity":
+    z = factors.rank(train.users, train.items).astype(np.float64)
+    objective = factors.objective
+    low, high = objective.y_range
+    if objective.link == "identity":
         return np.ones_like(z), train.explicit() - z
     s = sigmoid(z)
     return (high - low) * s * (1 - s), train.explicit() - (low + (high - low) * s)
@@ -187,23 +179,13 @@ def _half_steps(side: Half, slope: np.ndarray) -> tuple[np.ndarray, float]:
     return variance, freedom
 
 
-def _shell(posterior: Posterior) -> Factors:
-    """Factors of a posterior's shape, for its counts, ids and titles."""
-    n_users, n_items = posterior.user_bias.shape[1], posterior.item_bias.shape[1]
-    nothing = np.zeros((n_users, 0)), np.zeros((n_items, 0))
-    return Factors(0.0, np.zeros(n_users), np.zeros(n_items), *nothing)
-
-
-def _of_samples(posterior: Posterior, side: Half, which: Side) -> tuple[float, np.ndarray, np.ndarray]:
+def _of_samples(scorer: Sampled, side: Half, which: Side) -> tuple[float, np.ndarray, np.ndarray]:
     """(base, centred bias (R,), its standard deviation (R,)), over the samples."""
-    p, users, items = posterior, (posterior.user_bias, posterior.users), (posterior.item_bias, posterior.items)
-    own, other = (items, users) if which == "item" else (users, items)
+    other: Side = "user" if which == "item" else "item"
+    names = ("bias", "factors", "other_bias", "other")
     draws = [
-        _centred(
-            float(p.mean[s]),
-            side._replace(bias=own[0][s], factors=own[1][s], other_bias=other[0][s], other=other[1][s]),
-        )
-        for s in range(p.n_samples)
+        _centred(f.mean, side._replace(**dict(zip(names, (*f.side(which), *f.side(other)), strict=True))))
+        for f in scorer.draws()
     ]
     bias = np.stack([b for _, b in draws])  # (S, R)
     spread = bias.std(axis=0, ddof=1) if len(bias) > 1 else np.full(bias.shape[1], np.nan)

@@ -100,7 +100,7 @@ def course_components(scorer: Any, train: Ratings, *, n: int = 3, most_rated: in
 def _chosen(scorer: Any, train: Ratings, n: int, most_rated: int) -> tuple[Half, np.ndarray]:
     """The item side and the rows of the most rated items, most rated first."""
     check_positive(n=n, most_rated=most_rated)
-    side = half(factors_of(scorer, need_factors=True), train, "item")
+    side = half(factors_of(scorer, train, need_factors=True), train, "item")
     rows = np.argsort(-side.counts, kind="stable")[:most_rated]
     rows = rows[side.counts[rows] > 0]
     limit = min(len(rows), side.factors.shape[1])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..errors import SettingError
-from ..factors import Factors, Ridge
+from ..factors import Factors
+from ..objective import Ridge, Side
 from ..ratings import Ratings
+from ..scorer import Bilinear, check_rows, demand
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
-Side = Literal["user", "item"]
 
 
 class Listing(tuple[T, ...]):
@@ -60,22 +61,32 @@ def half(factors: Factors, train: Ratings, side: Side) -> Half:
     items = (f.item_bias, f.items), np.bincount(train.items, minlength=n_items)[:n_items]
     if side == "item":
         titles: list[Any] = train.item_titles or [None] * train.n_items
-        reg = f.item_reg or f.reg
-        return Half(train.items, train.users, *items[0], *users[0], items[1], users[1], reg, train.item_ids, titles)
+        own, ids = f.objective.item_reg, train.item_ids
+        return Half(train.items, train.users, *items[0], *users[0], items[1], users[1], own, ids, titles)
     no_titles: list[Any] = [None] * train.n_users
-    return Half(train.users, train.items, *users[0], *items[0], users[1], items[1], f.reg, train.user_ids, no_titles)
+    return Half(
+        train.users,
+        train.items,
+        *users[0],
+        *items[0],
+        users[1],
+        items[1],
+        f.objective.user_reg,
+        train.user_ids,
+        no_titles,
+    )
 
 
-def factors_of(scorer: Any, *, need_factors: bool = False) -> Factors:
+def factors_of(scorer: Any, train: Ratings, *, need_factors: bool = False) -> Factors:
     """The Factors of a bilinear scorer (of a posterior: its compressed ones).
 
     Raises:
         SettingError: for a scorer that has none.
+        DataError: if it was fitted on other id tables than train's.
     """
-    factors = scorer.factors() if hasattr(scorer, "factors") else None
-    if factors is None or (need_factors and not factors.n_factors):
-        raise SettingError(
-            f"a {type(scorer).__name__} without factors cannot be read so.",
-            hint="fit a model with factors, such as dot_bias.",
-        )
+    hint = "fit a model with factors, such as dot_bias, als or gibbs."
+    factors = demand(scorer, Bilinear, why="a reading of its factors", hint=hint).factors()
+    if need_factors and not factors.n_factors:
+        raise SettingError("this model has no factors: only biases.", hint=hint)
+    check_rows(scorer, train, "train")
     return factors

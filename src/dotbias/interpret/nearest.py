@@ -66,7 +66,7 @@ def nearest_items(
         UnknownIdError: for an item that train does not name.
         DataError: for an item without ratings in train.
     """
-    side = half(factors_of(scorer, need_factors=True), train, "item")
+    side = half(factors_of(scorer, train, need_factors=True), train, "item")
     return _neighbours(side, item_id, n, measure, shrink, min_ratings)
 
 
@@ -81,7 +81,7 @@ def nearest_users(
     min_ratings: int = 1,
 ) -> Listing[Neighbour]:
     """The n users whose factors are nearest to a user's; as :func:`nearest_items`."""
-    side = half(factors_of(scorer, need_factors=True), train, "user")
+    side = half(factors_of(scorer, train, need_factors=True), train, "user")
     return _neighbours(side, user_id, n, measure, shrink, min_ratings)
 
 
@@ -92,7 +92,7 @@ def _neighbours(
     row = side.ids.row(id)
     if row >= len(side.counts) or not side.counts[row]:
         raise DataError(f"{id!r} has no factors: train holds no rating of it.", hint="name one that is rated.")
-    candidates = np.flatnonzero(side.counts >= max(min_ratings, 1))
+    candidates = np.flatnonzero(side.counts >= min_ratings)
     rows, values = nearest(
         side.factors, row, candidates[candidates != row], n, measure=measure, shrink=shrink, counts=side.counts
     )

@@ -89,7 +89,7 @@ def explain(
     """
     if basis not in ("components", "factors"):
         raise SettingError(f"basis is {basis!r}.", hint=did_you_mean(basis, ("components", "factors")))
-    factors = factors_of(scorer)
+    factors = factors_of(scorer, train)
     user, item = train.user_ids.row(user_id), train.item_ids.row(item_id)
     (ub, p), (ib, q), mean = _parts(factors, train, user, item, basis)
     heads = [Term("mean", mean), Term("user bias", ub), Term("item bias", ib)]
@@ -105,7 +105,8 @@ def explain(
     title = (train.item_titles or [None] * train.n_items)[item]
     score = float(factors.score(np.array([user]), np.array([item]))[0])
     ids = train.user_ids[user], train.item_ids[item]
-    return Explanation(*ids, title, Listing(heads + tastes), inner, factors.link, factors.y_range, score)
+    how = factors.objective
+    return Explanation(*ids, title, Listing(heads + tastes), inner, how.link, how.y_range, score)
 
 
 def _parts(

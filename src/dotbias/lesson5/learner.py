@@ -239,6 +239,6 @@ class CollabFilterLearner:
         return self.data.path / "models" / f"{name}.safetensors"
 
 
-def _in_the_loss(wds: float | None) -> dict[str, float]:
+def _in_the_loss(wds: float | None) -> dict[str, Any]:
     """Weight decay as torch's optimizers take it."""
     return {"weight_decay": wds} if wds else {}

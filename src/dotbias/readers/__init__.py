@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .columns import NAMES, Columns, Source, as_ids, check_values, choose_columns, clean, recognise
+from .columns import NAMES, Columns, Source, check_values, choose_columns, clean, recognise
 from .tables import align_table, guarded, native_columns, read_frame, read_parquet, read_table, unguarded
 from .text import SEPARATORS, open_sheet, open_text
 
@@ -19,7 +19,6 @@ __all__ = [
     "Columns",
     "Source",
     "align_table",
-    "as_ids",
     "check_values",
     "choose_columns",
     "clean",

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, SettingError, did_you_mean
+from ..ids import as_ids, missing, refuse
 
 NAMES = {
     "user": (
@@ -151,7 +152,7 @@ def clean(
     ids = {}
     for role in ("user", "item"):
         column = frame[chosen[role]]
-        _refuse(_missing(column), column, where, f"the {role} is missing", "every rating needs a user and an item.")
+        refuse(missing(column), column, where, f"the {role} is missing", "every rating needs a user and an item.")
         if text:
             column, note = whole_if_all(column, role)
             notes += note
@@ -171,71 +172,6 @@ def whole_if_all(column: pl.Series, role: str) -> tuple[pl.Series, tuple[str, ..
     return column, ()
 
 
-def as_ids(values: pl.Series | Iterable[Any], name: str) -> pl.Series:
-    """Ids as Int64 where they are whole numbers, else as text (dates, UUIDs and the like by their ``str``).
-
-    Raises:
-        DataError: where 42 and "42" stand side by side, a number is not whole, or an id is missing.
-    """
-    if not isinstance(values, pl.Series):
-        values = _series(list(values), name)
-    missing = _missing(values)
-    _refuse(missing, values, lambda i: f"{name}, row {i}", "the id is missing", "every row needs an id.")
-    dtype = values.dtype
-    if dtype == pl.Object:
-        _one_kind(values.to_list(), name)
-        return pl.Series(values.name, [str(v) for v in values.to_list()], dtype=pl.String)
-    if dtype.is_float():
-        return _whole(values, name)
-    try:
-        return values.cast(pl.Int64 if dtype.is_integer() else pl.String)
-    except pl.exceptions.PolarsError:  # whole numbers beyond 64 bits
-        try:
-            return values.cast(pl.String)
-        except pl.exceptions.PolarsError as e:
-            raise DataError(f"{name}: {dtype} cannot be an id.", hint="whole numbers or text can.") from e
-
-
-def _series(values: list[Any], name: str) -> pl.Series:
-    if not values:
-        return pl.Series(values, dtype=pl.Int64)
-    _one_kind(values, name)
-    try:
-        return pl.Series(values, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        return pl.Series(values, dtype=pl.Object)
-
-
-def _whole(values: pl.Series, name: str) -> pl.Series:
-    """Float64 ids as Int64, if each is whole and small enough to be exact."""
-    wrong = values.filter((values != values.floor()) | ~values.is_finite() | (values.abs() > 2.0**53))
-    if len(wrong):
-        raise DataError(f"{name}: ids such as {wrong[0]!r} are not whole numbers.", hint="give whole numbers or text.")
-    return values.cast(pl.Int64)
-
-
-def _one_kind(values: list[Any], name: str) -> None:
-    """Refuse whole numbers beside text."""
-    number = next((v for v in values if isinstance(v, (int, np.integer)) and not isinstance(v, bool)), None)
-    text = next((v for v in values if isinstance(v, str)), None)
-    if number is not None and text is not None:
-        twin = next((v for v in values if isinstance(v, str) and v == str(number)), text)
-        raise DataError(
-            f"{name} mixes numbers and text: {number!r} beside {twin!r}.",
-            hint="make them one kind first, such as frame[column].astype(str): 42 and '42' are two different ids.",
-        )
-
-
-def _missing(column: pl.Series) -> pl.Series:
-    """(N,) bool: null, NaN or empty text."""
-    if column.dtype == pl.Object:
-        return pl.Series([v is None or v == "" for v in column.to_list()], dtype=pl.Boolean)
-    missing = column.is_null()
-    if column.dtype.is_float():
-        return missing | column.is_nan().fill_null(True)
-    return missing | (column == "").fill_null(True) if column.dtype == pl.String else missing
-
-
 def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Series:
     """A column of finite Float64 that float32 can hold."""
     hint = "ratings are numbers with a point, such as 3.5; mend or drop such rows first."
@@ -243,16 +179,16 @@ def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Se
         column = pl.Series(name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
     if column.dtype == pl.String:
         bare = column.str.strip_chars()
-        _refuse(_missing(bare), column, where, f"{name} is missing", hint)
+        refuse(missing(bare), column, where, f"{name} is missing", hint)
         numbers = bare.cast(pl.Float64, strict=False)
-        _refuse(numbers.is_null(), column, where, f"{name} is not a number", hint)
+        refuse(numbers.is_null(), column, where, f"{name} is not a number", hint)
     elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         numbers = column.cast(pl.Float64)
     else:
         raise DataError(f"{name} holds {column.dtype}, not numbers.", hint="name the rating column: rating=…")
-    _refuse(numbers.is_null(), column, where, f"{name} is missing", hint)
-    _refuse(~numbers.is_finite(), column, where, f"{name} is not finite", hint)
-    _refuse(numbers.abs() > 1e30, column, where, f"{name} is too large", hint)
+    refuse(numbers.is_null(), column, where, f"{name} is missing", hint)
+    refuse(~numbers.is_finite(), column, where, f"{name} is not finite", hint)
+    refuse(numbers.abs() > 1e30, column, where, f"{name} is too large", hint)
     return numbers
 
 
@@ -268,8 +204,8 @@ def _seconds(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Se
         parsed = parsed.fill_nan(None).floor()
     elif not parsed.dtype.is_integer():
         raise DataError(f"{name} holds {column.dtype}, not times.", hint=hint)
-    _refuse(parsed.is_null(), column, where, f"{name} is no time", hint)
-    _refuse(parsed.abs() > LATEST, column, where, f"{name} is not in seconds", "divide milliseconds by 1000.")
+    refuse(parsed.is_null(), column, where, f"{name} is no time", hint)
+    refuse(parsed.abs() > LATEST, column, where, f"{name} is not in seconds", "divide milliseconds by 1000.")
     return parsed.cast(pl.Int64)
 
 
@@ -300,12 +236,4 @@ def check_values(source: Source, y_range: tuple[float, float] | None) -> None:
     if source.rating is not None:
         outside = (source.rating < low) | (source.rating > high)
         hint = f"mend these rows, or declare another scale than y_range=({low:g}, {high:g})."
-        _refuse(outside, source.rating, source.where, f"the rating lies outside {low:g} to {high:g}", hint)
-
-
-def _refuse(bad: pl.Series, column: pl.Series, where: Callable[[int], str], what: str, hint: str) -> None:
-    n = int(bad.sum() or 0)
-    if n:
-        i = int(bad.arg_max())  # type: ignore[arg-type]
-        more = f" ({n:,} such rows in all)" if n > 1 else ""
-        raise DataError(f"{where(i)}: {what}: {column[i]!r}{more}.", hint=hint)
+        refuse(outside, source.rating, source.where, f"the rating lies outside {low:g} to {high:g}", hint)

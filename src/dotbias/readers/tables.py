@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from ..errors import DataError, did_you_mean
-from .columns import NAMES, WHOLE, Columns, Source, as_ids, choose_columns, clean, recognise
+from ..ids import Ids, as_ids
+from .columns import NAMES, WHOLE, Columns, Source, choose_columns, clean, recognise
 from .text import must_exist, open_sheet
-
-if TYPE_CHECKING:
-    from ..ratings import Ids
 
 
 def read_parquet(path: Path, columns: Columns) -> Source:

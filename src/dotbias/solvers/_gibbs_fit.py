@@ -195,6 +195,7 @@ class Fit:
             cutpoints=cutpoints,
             ordinal=s.ordinal,
             y_range=self.y_range,
+            tables=self.ratings.tables,
             trace=_trace(runs),
             notes=(*_story(runs, fitted), *notes),
         )

@@ -66,7 +66,7 @@ def posterior(
             s.groups,
             scaled,
             *(stacked[f"{name}_side.{part}"] for part in ("features", "prior_mean", "prior_precision")),
-            has_bag=s.has_bag,
+            has_history=s.has_bag,
         )
         for name, s, named, scaled in zip(("user", "item"), sides, names, scales, strict=False)
     }

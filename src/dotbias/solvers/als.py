@@ -17,9 +17,11 @@ import numpy as np
 
 from ..checkpoint import key_of
 from ..errors import check_not_negative, check_positive
-from ..factors import Factors, Ridge
+from ..factors import Factors
+from ..objective import Objective, Ridge
 from ..ratings import Ratings
 from ..rng import Rng
+from ..settings import checked
 from . import _als_kernels as kernels
 from ._blocks import counts, frozen, stream
 from ._compile import announce_compile
@@ -30,6 +32,7 @@ START_SD = 0.3  # of the users' first factors, over √K
 PARTS = 256  # of the work: many times the threads
 
 
+@checked
 def als(
     ratings: Ratings,
     *,
@@ -143,7 +146,8 @@ class Alternation:
         """What is fitted so far."""
         k = slice(1, 1 + self.n_factors)
         parts = self.user_bias, self.item_bias, self.users[:, k], self.items[:, k]
-        return Factors(self.mean, *parts, y_range=self.y_range, reg=self.reg)
+        objective = Objective("squared", "identity", self.y_range, self.reg, self.reg)
+        return Factors(self.mean, *parts, objective, self.ratings.tables)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that sweeps change."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from ..factors import Scorer
 from ..ratings import Ratings
 from ..rng import Rng
+from ..scorer import Scorer
 
 SECONDS, BYTES = 60.0, 4e9  # what a fit may cost by the estimate below
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count

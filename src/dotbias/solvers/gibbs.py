@@ -20,6 +20,7 @@ from ..errors import SettingError
 from ..posterior import Posterior
 from ..ratings import Ratings
 from ..rng import Rng
+from ..settings import checked
 from . import _gibbs_checkpoint as checkpoints
 from ._compile import announce_compile
 from ._gibbs_fit import Bag, Fit, Settings, check, describe, nbytes, which_bags
@@ -30,6 +31,7 @@ from ._threads import threads
 ALONE = 500_000  # ratings × factors: with fewer, one thread
 
 
+@checked
 def gibbs(
     ratings: Ratings,
     *,

@@ -21,10 +21,12 @@ import numpy as np
 
 from ..checkpoint import key_of
 from ..errors import DataError, DivergedError, SettingError, check_not_negative, check_positive
-from ..factors import Factors, Link, Ridge
+from ..factors import Factors
+from ..objective import Link, Objective, Ridge
 from ..ratings import Ratings
 from ..rng import Rng
 from ..schedules import Schedule, cosine
+from ..settings import checked
 from . import _blocks
 from . import _kernels as kernels
 from ._compile import announce_compile
@@ -38,6 +40,7 @@ ALONE = 3_000_000  # ratings × factors: with fewer, one thread
 EXPLODED = 10.0  # widths of the scale: a larger RMSE is no fit any more
 
 
+@checked
 def sgd(
     ratings: Ratings,
     *,
@@ -175,7 +178,8 @@ class Descent:
         s, u, i = self.shape, self.blocks.user_at, self.blocks.item_at
         biases = self.user[u, kernels.BIAS], self.item[i, kernels.BIAS]
         parts = *biases, self.P[u, : s.n_factors], self.Q[i, : s.n_factors]
-        return Factors(s.mean, *parts, s.link, s.y_range, self.reg)
+        objective = Objective("squared", s.link, s.y_range, self.reg, self.reg)
+        return Factors(s.mean, *parts, objective, self.ratings.tables)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that passes change."""

@@ -10,8 +10,8 @@ before its hash agrees, and runs nothing that the file names: no pickle, and a s
 This module knows Ratings and a scorer's ``state()``; what a scorer is, it does not.
 """
 
-from ..factors import State
+from ..scorer import State
 from .manifest import FORMAT, LOADERS
-from .model import Stored, is_model, load, save
+from .model import StoredModel, is_model, load, save
 
-__all__ = ["FORMAT", "LOADERS", "State", "Stored", "is_model", "load", "save"]
+__all__ = ["FORMAT", "LOADERS", "State", "StoredModel", "is_model", "load", "save"]

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from ..errors import ModelFileError, SettingError, did_you_mean, require
-from ..factors import Scorer, State
 from ..files import write
 from ..ratings import Ids, Ratings
+from ..scorer import Scorer, State, Stored, check_rows, demand
 from .disk import check_writable, lock, read, remove_others, sync
 from .manifest import BLOBS, FORMAT, LOADERS, MANIFEST, parse, to_json, version
 
@@ -26,7 +26,7 @@ _TRIES = 3  # a reader whose model is replaced meanwhile starts again
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModel:
     """What a folder held.
 
     Attributes:
@@ -77,6 +77,7 @@ def save(
     """
     folder = Path(folder)
     state = _state_of(scorer)
+    check_rows(scorer, ratings, "ratings")
     blobs = _encode(state, ratings, log)
     manifest = {
         "format": FORMAT,
@@ -109,12 +110,8 @@ def save(
 
 
 def _state_of(scorer: Any) -> State:
-    if not hasattr(scorer, "state"):
-        raise SettingError(
-            f"a {type(scorer).__name__} cannot be stored: it has no state().",
-            hint="give it state() -> dotbias.factors.State, or store its factors().",
-        )
-    state = scorer.state()
+    hint = "give its class state() -> dotbias.scorer.State and list Stored in its offers, or store its factors()."
+    state = demand(scorer, Stored, why="being stored", hint=hint).state()
     if state.kind not in LOADERS:
         raise SettingError(f"no loader knows the kind {state.kind!r}.", hint=did_you_mean(state.kind, LOADERS))
     return state
@@ -174,7 +171,7 @@ def is_model(folder: str | Path) -> bool:
     return (Path(folder) / MANIFEST).is_file()
 
 
-def load(folder: str | Path) -> Stored:
+def load(folder: str | Path) -> StoredModel:
     """The model in ``folder``, every byte of it checked.
 
     Raises:
@@ -203,7 +200,7 @@ def _manifest_bytes(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
+def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
     from safetensors.numpy import load as from_safetensors
 
     loader = _find_loader(manifest["kind"])
@@ -212,7 +209,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
         arrays = from_safetensors(blobs["weights"])
         tables = {k: pl.read_parquet(io.BytesIO(b), use_statistics=False) for k, b in blobs.items() if k != "weights"}
         ratings = _ratings(tables, manifest["data"])
-        scorer = loader.from_state(arrays, manifest["scorer"])
+        scorer = loader.from_state(arrays, manifest["scorer"], ratings.tables)
     except Exception as e:  # whole by its hashes, yet not readable: say so, whatever the parser raised
         raise ModelFileError(
             f"the model in {folder} is whole, but cannot be understood: {type(e).__name__}: {e}",
@@ -223,7 +220,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Stored:
         if "log" in tables
         else None
     )
-    return Stored(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
+    return StoredModel(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
 
 
 def _find_loader(kind: str) -> Any:

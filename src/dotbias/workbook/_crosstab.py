@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import steps
 from ..errors import DataError, SettingError
-from ..factors import sigmoid
+from ..objective import sigmoid
 from ..ratings import Ratings
 from ..rng import Rng, numpy_rng
 

@@ -143,16 +143,16 @@ def _scores(factors: Factors, table: Crosstab) -> tuple[np.ndarray, np.ndarray, 
 
 def link_formula(factors: Factors, z: str) -> str:
     """The model's link around the formula ``z``."""
-    if factors.link == "sigmoid":
+    if factors.objective.link == "sigmoid":
         return f"y_low+(y_high-y_low)*(1+TANH(({z})/2))/2"
-    low, high = (bool(np.isfinite(end)) for end in factors.y_range)
+    low, high = (bool(np.isfinite(end)) for end in factors.objective.y_range)
     clipped = f"MIN({z},y_high)" if high else z
     return f"MAX({clipped},y_low)" if low else clipped
 
 
 def _write_model(book: Book, factors: Factors, table: Crosstab) -> Places:
     """The sheet *model*."""
-    how = "squashed by a sigmoid" if factors.link == "sigmoid" else "clipped"
+    how = "squashed by a sigmoid" if factors.objective.link == "sigmoid" else "clipped"
     lead = f"prediction = mean + user's bias + item's bias + dot product, {how} into the range."
     sheet = book.sheet("model", "A fitted model", lead)
     users, items, scores = _scores(factors, table)
@@ -194,7 +194,7 @@ def _write_scalars(sheet: Sheet, factors: Factors) -> None:
     cells = [("mean", float(factors.mean))]
     cells += [
         (name, end)
-        for name, end in zip(("y_low", "y_high"), map(float, factors.y_range), strict=True)
+        for name, end in zip(("y_low", "y_high"), map(float, factors.objective.y_range), strict=True)
         if np.isfinite(end)
     ]
     for k, (name, value) in enumerate(cells):

@@ -1,0 +1,106 @@
+"""The fitters by name: one list, which the command line, comparison, search and storage read.
+
+A fitter is a function ``fit(train, *, valid=None, rng=None, progress=None, checkpoint=None, **settings) -> Scorer``.
+``functools.partial(als, n_factors=50)`` is the whole configuration system. To add one, write it in a file of its own
+and add a line to ``FITTERS``: docs/howto/new-fitter.md. A name finds its function when it is asked for, so reading
+this list loads neither numba nor torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
+
+from .errors import MissingExtraError, SettingError, did_you_mean, require
+
+Feedback = Literal["stars", "clicks"]
+COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
+
+
+class Fitter(NamedTuple):
+    """A way to fit a model.
+
+    Attributes:
+        name: as people type it.
+        home: where the function is: "module:function" within dotbias, or the function itself.
+        extra: the extra that it needs, or None.
+        feedback: the kinds of ratings it takes.
+        about: a line for people.
+    """
+
+    name: str
+    home: str | Callable[..., Any]
+    extra: str | None = None
+    feedback: tuple[Feedback, ...] = ("stars",)
+    about: str = ""
+
+    @property
+    def fit(self) -> Callable[..., Any]:
+        """The function itself.
+
+        Raises:
+            MissingExtraError: where it needs a library that is not installed.
+        """
+        if not isinstance(self.home, str):
+            return self.home
+        if self.extra is not None:
+            _require(self.name, self.extra)
+        module, function = self.home.split(":")
+        return getattr(import_module(f"dotbias.{module}"), function)
+
+    def defaults(self) -> dict[str, Any]:
+        """Its settings, and their defaults."""
+        parameters = inspect.signature(self.fit).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in COMMON and p.kind is p.KEYWORD_ONLY}
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Refuse settings that it does not have, or whose values do not fit: before any data are read.
+
+        Raises:
+            SettingError: naming the setting, its value and the default.
+        """
+        from .settings import check
+
+        known = self.defaults()
+        for name in settings:
+            if name not in known:
+                raise SettingError(f"{self.name} has no setting {name!r}.", hint=did_you_mean(name, known))
+        check(self.fit, settings)
+
+
+FITTERS = (
+    Fitter("mean", "baselines:mean", about="the mean rating"),
+    Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
+    Fitter("knn", "baselines:knn", about="biases, corrected by the most similar items that the user rated"),
+    Fitter("dot", "gradient:fit_dot", "torch", about="the lesson's dot product, by gradient"),
+    Fitter("dot_bias", "gradient:fit_dot_bias", "torch", about="the lesson's dot product with biases, by gradient"),
+    Fitter("net", "gradient:fit_net", "torch", about="the lesson's neural net, by gradient"),
+    Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
+    Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
+    Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
+)
+AUTO = "auto"
+
+
+def find(name: str, fitters: Sequence[Fitter] = FITTERS) -> Fitter:
+    """The fitter of that name.
+
+    Raises:
+        SettingError: for a name that is not a fitter's, with the near miss.
+    """
+    found = next((f for f in fitters if f.name == name), None)
+    if found is None:
+        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [AUTO, *(f.name for f in fitters)]))
+    return found
+
+
+def _require(name: str, extra: str) -> None:
+    try:
+        require(extra, extra=extra)
+    except MissingExtraError as e:
+        others = "one that needs none: --fitter auto, or --fitter bias" if extra == "torch" else "another fitter"
+        raise MissingExtraError(
+            f"the fitter {name} needs {extra}, which is not installed.", hint=f"{e.hint}, or take {others}."
+        ) from e
