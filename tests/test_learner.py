@@ -79,7 +79,11 @@ def test_a_diverging_fit_stops_and_says_what_to_lower(parts):
 def test_any_module_fits_in(parts):
     learn = Learner(Item(parts.train.n_items), parts.train, parts.valid, bs=64, rng=0)
     assert learn.fit(3, 0.1)[-1]["valid"] < learn.history[0]["valid"]
-    assert isinstance(learn.scorer(), ModuleScorer)
+    scorer, mean = learn.scorer(), float(parts.train.values.mean(dtype=np.float64))
+    assert isinstance(scorer, ModuleScorer)
+    never = np.flatnonzero(parts.train.item_counts == 0)
+    cold = np.r_[never, -1, parts.train.n_items, 10**6]
+    np.testing.assert_allclose(scorer.score(np.zeros(len(cold), int), cold), mean, rtol=1e-6)
 
 
 def test_a_column_prediction_is_an_error_not_a_broadcast(parts):
@@ -104,6 +108,9 @@ def test_a_classifier_gives_probabilities(parts):
     p = learn.scorer().score(liked.users, liked.items)
     assert 0 <= p.min() < p.max() <= 1
     assert p[liked.values == 1].mean() > p[liked.values == 0].mean() + 0.1
+    assert learn.scorer().objective.loss == "logistic"
+    with pytest.raises(SettingError, match=r"bce takes log-odds(.|\n)*y_range=None"):
+        Learner(EmbeddingDotBias(3, 4, y_range=(0, 1)), liked, loss=losses.bce)
 
 
 def test_bad_arguments_are_named(parts):

@@ -20,10 +20,7 @@ from . import losses, schedules, steps
 from .batches import Batch, Batches, Source, fingerprint
 from .callbacks import Bar, Callback, Checkpoint, GapWarning, Rates, RateSweep, StopFitting, Sweep, Telling
 from .errors import DivergedError, SettingError, check_positive
-from .factors import Factors, implied_ridge
-from .models import Bilinear, EmbeddingDotBias, EmbeddingNet
-from .module_scorer import ModuleScorer, takes_times
-from .objective import Objective
+from .module_scorer import check_link, scorer_of, takes_times
 from .optim import Optimizer
 from .progress import Progress
 from .ratings import Ratings
@@ -96,7 +93,7 @@ class Learner:
         self.train, self.valid = train, valid
         self.batches = self._source(train, bs)
         self.valid_batches = None if valid is None else self._source(valid, max(bs, 8192))
-        self.loss_function = _fitting(losses.as_loss(loss), self.model)
+        self.loss_function = check_link(losses.as_loss(loss), self.model)
         self.step_loss, self._own_step_loss = step_loss or self.loss_function.of_batch, step_loss is not None
         self.rule, self.make_opt, self.metrics = rule, opt, metrics or {}
         self.callbacks, self.groups = list(callbacks), groups or (lambda model: [list(model.parameters())])
@@ -275,41 +272,14 @@ class Learner:
         return watch.result(self.rates)
 
     def scorer(self) -> Scorer:
-        """What has been learned, as numpy: Factors where the model is ``Bilinear``, else a ModuleScorer.
-
-        Rows that train never rated are cold: zero bias and factors.
+        """What has been learned, as numpy: see ``module_scorer.scorer_of``.
 
         Raises:
             SettingError: where train is no Ratings: nobody knows then what the rows are.
         """
         if not isinstance(self.train, Ratings):
             raise SettingError("only a fit on Ratings has a scorer.", hint="use learner.model, or train on Ratings.")
-        users, items = self.train.user_counts > 0, self.train.item_counts > 0
-        tables, objective = self.train.tables, self._objective()
-        if not isinstance(self.model, Bilinear):
-            mean = float(self.train.explicit().mean(dtype=np.float64))
-            return ModuleScorer(self.model, users, items, objective=objective, mean=mean, tables=tables)
-        raw = self.model.factors(objective)
-        blank = Factors(
-            raw.mean,
-            raw.user_bias * users,
-            raw.item_bias * items,
-            raw.users * users[:, None],
-            raw.items * items[:, None],
-            raw.objective,
-            tables,
-        )
-        return implied_ridge(blank, self.train.users, self.train.items, self.train.explicit())
-
-    def _objective(self) -> Objective:
-        """What the loss says of the model's output: its link, and where scores lie."""
-        loss = self.loss_function
-        y_range = loss.y_range
-        if y_range is None:
-            assert isinstance(self.train, Ratings)
-            low, high = self.train.scale()
-            y_range = (low, high) if low < high else (-np.inf, np.inf)
-        return Objective(loss.kind, loss.link, y_range)
+        return scorer_of(self.model, self.train, self.loss_function)
 
     def describe_fit(self) -> dict[str, Any]:
         """What the fit under way is made of, for a checkpoint: JSON values. Model and optimizer say it themselves."""
@@ -319,20 +289,6 @@ class Learner:
         bs = self.batches.bs if isinstance(self.batches, Batches) else None
         data = {"train": _fingerprint(self.train), "valid": _fingerprint(self.valid), "bs": bs}
         return {**fit, **data, "key": self.key}
-
-
-def _fitting(loss: losses.Loss, model: nn.Module) -> losses.Loss:
-    """The loss, if the model's output is what it takes.
-
-    Raises:
-        SettingError: for log-odds of a model that squashes its output itself.
-    """
-    if loss.link == "sigmoid" and isinstance(model, (EmbeddingDotBias, EmbeddingNet)) and model.range.y_range:
-        raise SettingError(
-            f"{loss.name} takes log-odds, but this model squashes its output into {model.range.y_range}.",
-            hint="make the model with y_range=None.",
-        )
-    return loss
 
 
 def _fingerprint(data: Ratings | Source | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Any fitted ``nn.Module`` as a Scorer: numpy in, numpy out, streamed in blocks."""
+"""Any fitted ``nn.Module`` as a Scorer: Factors where it is bilinear, else its forward pass, streamed in blocks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import ModelFileError
+from .errors import ModelFileError, SettingError
+from .factors import Factors, implied_ridge
 from .ids import Tables
-from .models import EmbeddingNet, SideFeatures
+from .losses import Loss
+from .models import Bilinear, EmbeddingDotBias, EmbeddingNet, SideFeatures
 from .objective import Objective
+from .ratings import Ratings
 from .scorer import Ranks, Scorer, State, Stored, Timed
 
 BLOCK = 1 << 18  # pairs scored at once
@@ -24,6 +27,42 @@ def takes_times(model: nn.Module) -> bool:
     """Whether ``model.forward`` has a third argument, for the time of the rating."""
     parameters = inspect.signature(model.forward).parameters.values()
     return len([p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) > 2
+
+
+def scorer_of(model: nn.Module, train: Ratings, loss: Loss) -> Scorer:
+    """A module fitted to train, as a Scorer: Factors where it is ``Bilinear``, else a ModuleScorer.
+
+    Rows that train never rated are cold: zero bias and factors; for a module of the user's own, train's mean rating.
+    """
+    seen, objective = (train.user_counts > 0, train.item_counts > 0), objective_of(loss, train)
+    if not isinstance(model, Bilinear):
+        mean = float(train.explicit().mean(dtype=np.float64))
+        return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
+    raw = model.factors(objective)
+    biases = raw.user_bias * seen[0], raw.item_bias * seen[1]
+    factors = raw.users * seen[0][:, None], raw.items * seen[1][:, None]
+    warm = Factors(raw.mean, *biases, *factors, raw.objective, train.tables)
+    return implied_ridge(warm, train.users, train.items, train.explicit())
+
+
+def objective_of(loss: Loss, train: Ratings) -> Objective:
+    """What a loss says of the model's output: its link, and where scores lie."""
+    low, high = loss.y_range or train.scale()
+    return Objective(loss.kind, loss.link, (low, high) if low < high else (-np.inf, np.inf))
+
+
+def check_link(loss: Loss, model: nn.Module) -> Loss:
+    """The loss, if the model's output is what it takes.
+
+    Raises:
+        SettingError: for log-odds of a model that squashes its output itself.
+    """
+    if loss.link == "sigmoid" and isinstance(model, (EmbeddingDotBias, EmbeddingNet)) and model.range.y_range:
+        raise SettingError(
+            f"{loss.name} takes log-odds, but this model squashes its output into {model.range.y_range}.",
+            hint="make the model with y_range=None.",
+        )
+    return loss
 
 
 class ModuleScorer:
