@@ -19,7 +19,7 @@ from statistics import mean, median
 import torch
 
 from dotbias import baselines, datasets, split
-from dotbias.learner import fit_dot, fit_dot_bias, fit_net
+from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
 from dotbias.ratings import Ratings
 from dotbias.solvers import als, gibbs, sgd
 from dotbias.solvers.choice import usable

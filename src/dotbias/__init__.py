@@ -17,12 +17,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, __getattr__ bel
     from .evaluation import cross_validate as cross_validate
     from .evaluation import evaluate as evaluate
     from .factors import Factors as Factors
+    from .gradient import collab_learner as collab_learner
+    from .gradient import fit_dot as fit_dot
+    from .gradient import fit_dot_bias as fit_dot_bias
+    from .gradient import fit_net as fit_net
     from .ids import Ids as Ids
     from .learner import Learner as Learner
-    from .learner import collab_learner as collab_learner
-    from .learner import fit_dot as fit_dot
-    from .learner import fit_dot_bias as fit_dot_bias
-    from .learner import fit_net as fit_net
     from .models import DotProduct as DotProduct
     from .models import EmbeddingDot as EmbeddingDot
     from .models import EmbeddingDotBias as EmbeddingDotBias
@@ -53,12 +53,13 @@ _HOMES = {
     "baselines": ("bias", "knn"),
     "solvers": ("als", "auto", "gibbs", "sgd"),
     "models": ("DotProduct", "EmbeddingDot", "EmbeddingDotBias", "EmbeddingNet"),
-    "learner": ("Learner", "collab_learner", "fit_dot", "fit_dot_bias", "fit_net"),
+    "learner": ("Learner",),
+    "gradient": ("collab_learner", "fit_dot", "fit_dot_bias", "fit_net"),
     "evaluation": ("cross_validate", "evaluate"),
     "recommender": ("Prediction", "Recommender"),
     "errors": ("DotbiasError",),
 }
-_TORCH = ("models", "learner")  # these need the extra
+_TORCH = ("models", "learner", "gradient")  # these need the extra
 _ROOMS = (
     *("baselines", "callbacks", "datasets", "evaluation", "fitters", "interpret", "losses", "metrics", "optim"),
     *("plots", "schedules", "scorer", "settings", "solvers", "split", "steps", "storage", "workbook"),

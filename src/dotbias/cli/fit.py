@@ -199,7 +199,7 @@ def lr_find(
     from .. import datasets
 
     find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
+    from ..gradient import collab_learner
 
     ratings = datasets.resolve(data, progress=None, **common.columns(user, item, rating, None, duplicates))
     sweep = collab_learner(ratings, n_factors=n_factors, bs=bs, rng=seed).lr_find()
