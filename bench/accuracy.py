@@ -28,7 +28,7 @@ from dotbias.solvers.choice import usable
 def everything(train: Ratings, *, rng: int, **settings):
     """Gibbs with all that is at hand, whether or not ``auto`` would afford it."""
     usual = {
-        "bags": True,
+        "histories": True,
         "days": train.times is not None,
         "item_features": usable(train.item_table),
         "user_features": usable(train.user_table),

@@ -56,18 +56,20 @@ def test_its_ratings_tables_and_settings_are_there(kind):
 
 
 SIDE = {"item_features": ("genres", "year"), "user_features": ("age", "kind")}
+
+
 FITS = {
-    "als": lambda r, path: als(r, n_factors=4, n_sweeps=3, rng=0, checkpoint=path, progress=False),
+    "als": lambda r, path: als(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
     "sgd": lambda r, path: sgd(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
     "posterior": lambda r, path: gibbs(
-        r, bags=True, days=True, **SIDE, n_factors=3, n_sweeps=8, keep=3, rng=0, checkpoint=path, progress=False
+        r, histories=True, days=True, **SIDE, n_factors=3, n_sweeps=8, keep=3, rng=0, checkpoint=path, progress=False
     ),
 }
 
 
 @pytest.mark.parametrize("kind", FITS)
-def test_a_checkpoint_of_a_solver_is_refused_and_says_why(kind, tmp_path):
-    """Nothing in it shows whether its bytes are whole."""
+def test_a_checkpoint_is_refused_and_says_why(kind, tmp_path):
+    """Nothing in it shows whether its bytes are whole; it is left as it was."""
     path = tmp_path / "fit.safetensors"
     shutil.copy(HERE / "checkpoints" / f"{kind}.safetensors", path)
     before = path.read_bytes()

@@ -55,7 +55,7 @@ def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
     """Features from the named columns of a side table, a group per column.
 
     Text, booleans and categories become one feature per value (multi-label where any value holds ``|``, or the column
-    holds lists; m labels weigh 1/√m each), numbers one standardised feature. Nulls have no entry.
+    holds lists; m labels weigh 1/√m each), numbers one standardised feature. Nulls and NaN have no entry.
 
     Raises:
         DataError: for a column that is not there.
@@ -104,6 +104,7 @@ def stack(blocks: Sequence[Features]) -> Features:
 def _encode_column(column: pl.Series) -> Features:
     rows = np.arange(len(column))
     if column.dtype.is_numeric():
+        column = column.fill_nan(None) if column.dtype.is_float() else column
         known = column.is_not_null().to_numpy()
         numbers = column.drop_nulls().to_numpy().astype(np.float64)
         mean, spread = (float(numbers.mean()), float(numbers.std()) or 1.0) if len(numbers) else (0.0, 1.0)

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from . import readers
-from .errors import DataError, SettingError, check_positive
+from .errors import DataError, SettingError, arg, check_positive
+from .files import as_path
 from .ids import Ids, Tables
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Ratings:
                     f"{name} has the shape {column.shape}, users {np.shape(self.users)}.", hint="all are (N,)."
                 )
             object.__setattr__(self, name, column)
+        if self.y_range is not None:
+            object.__setattr__(self, "y_range", readers.checked_range(self.y_range))
         for name, n in (("users", self.n_users), ("items", self.n_items)):
             rows = getattr(self, name)
             if len(rows) and not 0 <= rows.min() <= rows.max() < n:
@@ -94,16 +97,19 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a text file, plain or gzipped; what is not said is recognised, or an error says what to say.
 
         Args:
-            path: a file with a rating a line.
+            path: a file with a rating a line (a pipe is read whole; ``-`` is standard input), never a pattern.
             user: the column of users: its name, or its position from 0. By default names like ``userId``, ``user``.
                 Ids that all print as whole numbers (1, not 01) are numbers; else all are text.
             item: the column of items; by default names like ``movieId``, ``item``, ``product_id``.
             rating: the column of numbers; False for implicit feedback. By default names like ``rating``, ``stars``.
-            time: the column of times (seconds UTC or ISO 8601), False for none. By default names like ``timestamp``.
+            time: the column of times, False for none: seconds since 1970 UTC, ISO 8601, and what ``readers.times``
+                recognises. By default names like ``timestamp``.
             separator: ``,`` tab ``;`` ``|`` or ``::``; by default the one that splits the first line most.
             header: whether the first line names the columns; by default yes unless it holds a number.
                 Without one, columns are user, item, rating, time in this order.
@@ -111,19 +117,23 @@ class Ratings:
             duplicates: what to do with several ratings of one pair: "error", "last" (by time, then by line) or "mean".
             y_range: the declared scale; a rating outside it is an error.
             like: number ids as these ratings do; new ids get new rows at the end.
+            user_table: a side table of users, or its path, as in :meth:`with_user_table`.
+            item_table: a side table of items, or its path.
 
         Raises:
+            SettingError: for arguments that make no sense.
+            FileError: where the file cannot be read, or takes more memory than ``files.max_bytes()``.
             DataError: naming file, line and value: missing columns, text or nothing where a number belongs, NaN,
                 infinities, an empty or cut file, ragged lines, duplicate pairs.
         """
         source = readers.read_csv(
-            Path(path),
+            as_path(path),
             {"user": user, "item": item, "rating": rating, "time": time},
             separator=separator,
             header=header,
             encoding=encoding,
         )
-        return cls._from_source(source, duplicates, y_range, like)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_parquet(
@@ -137,10 +147,13 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a Parquet file. Arguments and errors as in :meth:`from_csv`."""
         columns = {"user": user, "item": item, "rating": rating, "time": time}
-        return cls._from_source(readers.read_parquet(Path(path), columns), duplicates, y_range, like)
+        source = readers.read_parquet(as_path(path), columns)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_frame(
@@ -154,10 +167,13 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a pandas, polars or pyarrow table; text ids stay text. Else as :meth:`from_csv`."""
         columns = {"user": user, "item": item, "rating": rating, "time": time}
-        return cls._from_source(readers.read_frame(frame, columns), duplicates, y_range, like)
+        source = readers.read_frame(frame, columns)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_sparse(cls, matrix: Any, *, implicit: bool = False, y_range: tuple[float, float] | None = None) -> Ratings:
@@ -188,7 +204,9 @@ class Ratings:
     ) -> Ratings:
         if duplicates not in ("error", "last", "mean"):
             raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last' or 'mean'.")
-        declared = y_range or (None if like is None else like.y_range)
+        if like is not None and not isinstance(like, Ratings):
+            raise SettingError(f"like is a {type(like).__name__}.", hint="give Ratings.")
+        declared = (None if like is None else like.y_range) if y_range is None else readers.checked_range(y_range)
         readers.check_values(source, declared)
         user_ids = _number(source.user, None if like is None else like.user_ids, "user", source)
         item_ids = _number(source.item, None if like is None else like.item_ids, "item", source)
@@ -208,6 +226,10 @@ class Ratings:
                 ratings, cold=cold_rows(like, ratings), user_table=tables[0], item_table=tables[1]
             )
         return _without_duplicates(ratings, duplicates, source)
+
+    def _with_tables(self, user_table: Any, item_table: Any) -> Ratings:
+        ratings = self if user_table is None else self.with_user_table(user_table)
+        return ratings if item_table is None else ratings.with_item_table(item_table)
 
     # Reading it back -------------------------------------------------------------------------------------------
 
@@ -244,11 +266,14 @@ class Ratings:
 
     @property
     def item_titles(self) -> list[str | None] | None:
-        """Titles by item row, from the item table's column ``title`` or ``name``; None where there is none."""
+        """Titles by item row, from the item table's column ``title`` or ``name``; None where there is none.
+
+        Always text: a title that is a number, such as 1984, is written out.
+        """
         if self.item_table is None:
             return None
-        column = next((c for c in ("title", "name") if c in self.item_table.columns), None)
-        return None if column is None else self.item_table[column].to_list()
+        column = next((c for c in readers.TITLES if c in self.item_table.columns), None)
+        return None if column is None else readers.as_text(self.item_table[column]).to_list()
 
     def scale(self) -> tuple[float, float]:
         """The declared y_range, or else the lowest and highest value here. Ask train, never a held-out part.
@@ -404,13 +429,13 @@ class Ratings:
         Raises:
             DataError: for an id that comes twice, ids of another type, or none that the ratings know.
         """
-        aligned, note = readers.align_table(table, self.user_ids, "user", id)
-        return dataclasses.replace(self, user_table=aligned, notes=(*self.notes, note))
+        aligned, notes = readers.align_table(table, self.user_ids, "user", id)
+        return dataclasses.replace(self, user_table=aligned, notes=(*self.notes, *notes))
 
     def with_item_table(self, table: Any, *, id: str | None = None) -> Ratings:
         """With a side table of items; as :meth:`with_user_table`. Its column ``title`` names items for people."""
-        aligned, note = readers.align_table(table, self.item_ids, "item", id)
-        return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, note))
+        aligned, notes = readers.align_table(table, self.item_ids, "item", id)
+        return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, *notes))
 
 
 def check_is_ratings(value: Any, name: str) -> None:
@@ -503,7 +528,7 @@ def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.So
         raise DataError(
             f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
             f"repeated pairs in all: {n_extra:,}.",
-            hint="choose what counts: duplicates='last' or duplicates='mean' (--duplicates on the command line).",
+            hint=f"choose what counts: {arg('duplicates', 'last')} or {arg('duplicates', 'mean')}.",
         )
     order = np.lexsort((np.arange(len(pairs)), pairs if ratings.times is None else ratings.times, pairs))
     last = np.r_[pairs[order][1:] != pairs[order][:-1], True]

@@ -16,7 +16,7 @@ from ..scorer import Scorer
 
 SECONDS, BYTES = 60.0, 4e9  # what a fit may cost by the estimate below
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
-NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with bags, features and days (bench/LOG.md)
+NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and days (bench/LOG.md)
 N_FACTORS = 16
 MOST_LABELS = 100  # distinct labels of a column worth learning from
 
@@ -40,7 +40,7 @@ def choose(ratings: Ratings) -> Choice:
     item_features, user_features = usable(ratings.item_table), usable(ratings.user_table)
     settings = {
         "n_factors": N_FACTORS,
-        "bags": True,
+        "histories": True,
         "days": ratings.times is not None,
         "item_features": item_features,
         "user_features": user_features,
@@ -71,11 +71,11 @@ def auto(ratings: Ratings, *, rng: Rng = None) -> Scorer:
 
 
 def estimate(ratings: Ratings) -> tuple[float, float]:
-    """(seconds on one core, bytes) of a Gibbs fit with bags and all features, from the counts alone."""
+    """(seconds on one core, bytes) of a Gibbs fit with histories and all features, from the counts alone."""
     from .gibbs import posterior_nbytes
 
     ns = NS_RATING * len(ratings) + NS_ROW * (ratings.n_users + ratings.n_items)
-    size = posterior_nbytes(ratings, n_factors=N_FACTORS, bags=True, days=ratings.times is not None)
+    size = posterior_nbytes(ratings, n_factors=N_FACTORS, histories=True, days=ratings.times is not None)
     return ns * 1e-9 * N_FACTORS * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
 
 
