@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dotbias import checkpoint, schedules, split, steps
+from dotbias import als, checkpoint, schedules, sgd, split, steps
 from dotbias.callbacks import Callback, Checkpoint, EarlyStop
 from dotbias.errors import ModelFileError, SettingError
 from dotbias.gradient import collab_learner, fit_dot_bias
@@ -260,3 +260,15 @@ def test_what_is_no_checkpoint_of_ours_is_refused(tmp_path):
     (tmp_path / "other").write_bytes(save({"a": np.zeros(2)}))
     with pytest.raises(ModelFileError, match="is no checkpoint"):
         checkpoint.load(tmp_path / "other", FIT)
+
+
+@pytest.mark.parametrize("fit", [als, sgd])
+def test_a_solver_refuses_a_whole_file_with_too_few_rows(parts, tmp_path, fit):
+    """What a compiled loop would read past the end of."""
+    path, quick = tmp_path / "fit", {"n_factors": 4, "n_epochs": 1, "rng": 0, "progress": False}
+    fit(parts.train, checkpoint=path, **quick)
+    arrays, about, log = checkpoint._read(path)
+    name = next(n for n, a in arrays.items() if a.ndim == 2)
+    checkpoint.save(path, {**arrays, name: arrays[name][:2]}, about, log)
+    with pytest.raises(ModelFileError, match=rf"{name} is float32 \(2, "):
+        fit(parts.train, checkpoint=path, **quick)

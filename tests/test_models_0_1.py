@@ -66,8 +66,8 @@ FITS = {
 
 
 @pytest.mark.parametrize("kind", FITS)
-def test_a_checkpoint_of_a_solver_is_refused_and_says_why(kind, tmp_path):
-    """Nothing in it shows whether its bytes are whole."""
+def test_a_checkpoint_is_refused_and_says_why(kind, tmp_path):
+    """Nothing in it shows whether its bytes are whole; it is left as it was."""
     path = tmp_path / "fit.safetensors"
     shutil.copy(HERE / "checkpoints" / f"{kind}.safetensors", path)
     before = path.read_bytes()

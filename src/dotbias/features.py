@@ -70,7 +70,7 @@ def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
     return stack(blocks) if blocks else _block(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), len(table), "", ())
 
 
-def bags(ratings: Ratings, *, of: str = "users") -> Features:
+def histories(ratings: Ratings, *, of: str = "users") -> Features:
     """Histories: for each user row its items (``of="users"``) or for each item row its users, weighted 1/√n."""
     by_user = of == "users"
     rows, others = (ratings.users, ratings.items) if by_user else (ratings.items, ratings.users)

@@ -88,7 +88,7 @@ def suggest(lrs: np.ndarray, losses: np.ndarray) -> float:
     trend = _centred_mean(losses, max(len(losses) // 10, 2))
     lowest, start = int(trend.argmin()), float(np.median(losses[: max(len(losses) // 5, 3)]))
     fall = start - trend[lowest]
-    if not fall > 0:
+    if lowest == 0 or not fall > 0:
         raise DivergedError("the loss falls nowhere in the sweep.", hint="begin lower: start_lr=1e-7.")
     early = np.flatnonzero(start - trend[: lowest + 1] < FALLEN * fall)
     return float(lrs[early[-1] if len(early) else 0])

@@ -170,9 +170,10 @@ def load(path: Path, about: dict[str, Any], fit: Underway, best: Best, n_epochs:
     """Put a fit back to where :func:`save` left it; how many passes it had made.
 
     Raises:
+        ModelFileError: if it is damaged, or its arrays are not of this fit's shapes.
         SettingError: if it is of another fit, or had made more passes than are asked for.
     """
-    arrays, log = checkpoint.load(path, about)
+    arrays, log = checkpoint.load(path, about, like={f"fit/{name}": a for name, a in fit.state().items()})
     if log["done"] > n_epochs:
         what = f"{path} has made {log['done']} passes already; n_epochs is {n_epochs}."
         raise SettingError(what, hint=f"n_epochs={log['done']} returns it as it is; or delete it.")
