@@ -35,6 +35,7 @@ from dotbias.datasets import planted
 from dotbias.objective import Ridge
 from dotbias.solvers import _als_kernels
 from dotbias.solvers._columns import frozen
+from dotbias.solvers._threads import processors, sharing, use
 from dotbias.solvers._units import Units
 from dotbias.solvers._vec import add, fma, load, splat, store, total
 from dotbias.solvers.als import by_row, first_rows
@@ -109,15 +110,17 @@ def measure() -> list[dict]:
     ratings = planted(USERS, ITEMS, n_ratings=RATINGS, times=False, rng=0).ratings
     rows = []
     for threads in THREADS:
-        if threads > numba.config.NUMBA_NUM_THREADS:
+        if threads > min(processors(), numba.config.NUMBA_NUM_THREADS):
             continue
-        numba.set_num_threads(threads)
+        numba.set_num_threads(threads)  # of the loops here
+        use(threads)  # of the solvers'
         speeds = machine(threads)
         print(f"{threads} thread(s), each: " + ", ".join(f"{k} {v:.1f}" for k, v in speeds.items()), file=sys.stderr)
         for K in FACTORS:
             passes = {"sgd": (sgd_pass(ratings, K), 8 * K, 16 * K, 12), "als": als_half(ratings, K)}
             for name, (run, flop, cache, memory) in passes.items():
-                ns = fastest(run, 5) / RATINGS * 1e9 * threads
+                with sharing(0, 0):
+                    ns = fastest(run, 5) / RATINGS * 1e9 * threads
                 least = floor(speeds, flop, cache, memory)
                 rows.append({"kernel": name, "factors": K, "threads": threads, "M ratings/s": 1e3 * threads / ns})
                 rows[-1] |= {"ns per rating and thread": ns, "floor": least, "times the floor": ns / least}

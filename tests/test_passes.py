@@ -1,6 +1,7 @@
 """What SGD and ALS share: progress, valid and the best on it, checkpoints, Ctrl-C."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from dotbias import split
 from dotbias.errors import DataError, ModelFileError, SettingError, StoppedWarning
 from dotbias.schedules import constant
+from dotbias.solvers import _threads
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
 
@@ -79,6 +81,15 @@ def test_resumed_after_a_kill_it_ends_with_the_same_bits(name, keep_best, tmp_pa
     assert numbers == [5, 6, 7, 8]
     again = fit(checkpoint=path)  # nothing left to do
     assert bits(resumed) == bits(fit()) == bits(again) and again.tables == parts.train.tables
+
+
+@both
+def test_fits_in_two_python_threads(name, parts, monkeypatch):
+    """Side by side, each on two threads of its own: the bits of one after the other."""
+    monkeypatch.setattr(_threads, "_asked", 2)
+    alone = [bits(FITS[name](parts.train, rng=rng)) for rng in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda rng: bits(FITS[name](parts.train, rng=rng)), (0, 1))) == alone
 
 
 @both

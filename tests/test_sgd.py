@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -103,16 +102,14 @@ def test_the_noise_of_a_planted_world_is_reached(link):
 # The same bits ---------------------------------------------------------------------------------------------------
 
 THREADS = """
-import hashlib, numba, sys, numpy as np
+import hashlib, numpy as np
 from dotbias.datasets import planted
-from dotbias.solvers import _sgd_blocks
+from dotbias.solvers import _sgd_blocks, _threads
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
-_sgd_blocks.FULL = 4
-assert sys.modules[sgd.__module__].ALONE > 0
-sys.modules[sgd.__module__].ALONE = 0  # many blocks and all threads, however small the data
+_sgd_blocks.FULL = 4  # many blocks, however small the data
 for n_threads in (1, 2, 3):
-    numba.set_num_threads(n_threads)
+    _threads.use(n_threads)
     sizes, found = np.random.default_rng(5), hashlib.sha256()
     for case in range(12):
         U, I = sizes.integers(1, 90, 2)
@@ -127,8 +124,7 @@ for n_threads in (1, 2, 3):
 
 
 def test_any_number_of_threads_gives_the_same_bits():
-    env = {**os.environ, "NUMBA_NUM_THREADS": "3"}
-    done = subprocess.run([sys.executable, "-c", THREADS], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
     found = done.stdout.split()
     assert len(found) == 3 and len(set(found)) == 1
 

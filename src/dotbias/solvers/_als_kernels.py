@@ -17,9 +17,10 @@ not depend on the threads. This module knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ._loads import spread
+from ._threads import ranged, share
 from ._vec import fma, load, mul, splat, store, total
 
 LANES = 8
@@ -231,7 +232,13 @@ def _solve_rows(first, last, starts, others, values, Q, other_bias, once, each, 
         X[row, 0], bias[row] = 1, x[0]
 
 
-@njit(parallel=True, cache=True)
+@ranged
+def _solve_parts(first, last, cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+    """Parts first:last of the work of :func:`half_step`."""
+    for j in range(first, last):
+        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)
+
+
 def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
     """Every row's best bias and factors, given the other side's: ``objective.half_step`` in bulk.
 
@@ -247,5 +254,5 @@ def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, 
         X: (R, W) float32, bias: (R,) float32: get the rows; zeros (also for the 1) where there are no ratings.
         squares: (R,) float64, gets each row's Σ e².
     """
-    for j in prange(len(cuts) - 1):
-        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)
+    given = starts, others, values, Q, other_bias, once, each
+    share(_solve_parts, len(cuts) - 1, cuts, *given, X, bias, squares)

@@ -9,10 +9,11 @@ a fixed order, without fast-math. This module knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, njit, prange, uint64
+from numba import float32, njit, uint64
 
 from ._loads import prefetch
 from ._random import bits
+from ._threads import ranged, share
 from ._vec import add, fma, load, mul, splat, store, total
 
 LANES = 16  # factors are padded to a multiple of this: two vectors of eight, so that two sums run side by side
@@ -23,20 +24,21 @@ BIAS, DECAY, BIAS_DECAY = 0, 1, 2  # columns of a row's own numbers
 # Laying out --------------------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
-def count_blocks(users, items, user_block, item_block, B, out):
+@ranged
+def count_blocks(first, last, users, items, user_block, item_block, B, out):
     """Ratings per slice of the columns and block: out (S, B²)."""
     S = len(out)
-    for s in prange(S):
+    for s in range(first, last):
         for r in range(len(users) * s // S, len(users) * (s + 1) // S):
             out[s, user_block[users[r]] * B + item_block[items[r]]] += 1
 
 
-@njit(parallel=True, cache=True)
-def scatter(columns, user_at, item_at, user_block, item_block, B, mean, unit, place, out):
+@ranged
+def scatter(first, last, columns, user_at, item_at, user_block, item_block, B, mean, unit, place, out):
     """Copy each rating to its block, in order, renumbered, less ``mean`` and over ``unit`` (float64).
 
     Args:
+        first, last: of the S slices of the columns.
         columns: users, items (N,) int32, values (N,) float32.
         user_at, item_at, user_block, item_block: row -> position, row -> block.
         B: blocks a side.
@@ -47,7 +49,7 @@ def scatter(columns, user_at, item_at, user_block, item_block, B, mean, unit, pl
     users, items, values = columns
     out_users, out_items, out_values = out
     S = len(place)
-    for s in prange(S):
+    for s in range(first, last):
         for r in range(len(users) * s // S, len(users) * (s + 1) // S):
             u, i = users[r], items[r]
             block = user_block[u] * B + item_block[i]
@@ -56,14 +58,14 @@ def scatter(columns, user_at, item_at, user_block, item_block, B, mean, unit, pl
             out_users[at], out_items[at], out_values[at] = user_at[u], item_at[i], (values[r] - mean) / unit
 
 
-@njit(parallel=True, cache=True)
-def shuffle(starts, key, users, items, values):
+@ranged
+def shuffle(first, last, starts, key, users, items, values):
     """Put each block's ratings in random order (Fisher & Yates), by a stream of its own."""
-    for block in prange(len(starts) - 1):
-        first, size, stream = starts[block], starts[block + 1] - starts[block], bits(uint64(key), block)
+    for block in range(first, last):
+        begin, size, stream = starts[block], starts[block + 1] - starts[block], bits(uint64(key), block)
         for n in range(size, 1, -1):
-            j = first + np.int64((bits(stream, size - n + 1) >> uint64(32)) * uint64(n) >> uint64(32))
-            k = first + n - 1
+            j = begin + np.int64((bits(stream, size - n + 1) >> uint64(32)) * uint64(n) >> uint64(32))
+            k = begin + n - 1
             users[j], users[k] = users[k], users[j]
             items[j], items[k] = items[k], items[j]
             values[j], values[k] = values[k], values[j]
@@ -116,7 +118,16 @@ def _learn_block(first, last, users, items, values, lr, mean, low, width, P, Q, 
     return squares
 
 
-@njit(parallel=True, cache=True)
+@ranged
+def _learn_blocks(first, last, shift, users, items, values, starts, lr, mean, low, width, P, Q, user, item, squares):
+    """Learn from the blocks (a, (a + shift) mod B) for a = first .. last - 1."""
+    B = np.int64(np.sqrt(len(squares)))
+    for a in range(first, last):
+        block = a * B + (a + shift) % B
+        begin, end = starts[block], starts[block + 1]
+        squares[block] = _learn_block(begin, end, users, items, values, lr, mean, low, width, P, Q, user, item)
+
+
 def learn_pass(users, items, values, starts, strata, rates, mean, low, width, P, Q, user, item, squares):
     """One pass over all ratings, stratum by stratum, each with its own rate.
 
@@ -137,11 +148,6 @@ def learn_pass(users, items, values, starts, strata, rates, mean, low, width, P,
         user, item: (U, 4), (I, 4) float32: bias b, decays λ and β, nothing.
         squares: (B²,) float64, gets each block's Σ e².
     """
-    B = len(strata)
-    for t in range(B):
-        for a in prange(B):
-            block = a * B + (a + strata[t]) % B
-            first, last = starts[block], starts[block + 1]
-            squares[block] = _learn_block(
-                first, last, users, items, values, rates[t], mean, low, width, P, Q, user, item
-            )
+    numbers = mean, low, width, P, Q, user, item, squares
+    for shift, lr in zip(strata, rates, strict=True):
+        share(_learn_blocks, len(strata), shift, users, items, values, starts, lr, *numbers)

@@ -27,10 +27,12 @@ from . import _als_kernels as kernels
 from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import check_valid, run
+from ._threads import sharing
 from ._units import Units, clip_range, units_of
 
 START_SD = 0.3  # of the users' first factors, over √K
 PARTS = 256  # of the work: many times the threads
+ALONE = 300_000  # ratings × factors: with fewer, one thread
 
 
 @checked
@@ -39,7 +41,7 @@ def als(
     *,
     n_factors: Count = 64,
     n_epochs: Count = 10,
-    reg: NotNegative = 0.05,
+    reg: NotNegative = 0.045,
     reg_once: NotNegative = 5.0,
     reg_bias: NotNegative = 0.01,
     reg_bias_once: NotNegative = 2.0,
@@ -92,7 +94,7 @@ def als(
     if not reg + reg_once:
         raise SettingError("reg and reg_once are both 0: rows with few ratings have no answer.", hint="try reg=0.05.")
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
-    with announce_compile():
+    with announce_compile(), sharing(len(train) * n_factors, ALONE):
         fit = Alternation(train, n_factors, ridge, key_of(rng, path), y_range=y_range)
         return run(
             fit, n_epochs, valid=valid, keep_best=keep_best, progress=progress, path=path, every=checkpoint_every

@@ -33,7 +33,7 @@ from . import _sgd_kernels as kernels
 from ._columns import counts, on_disk
 from ._compile import announce_compile
 from ._passes import check_valid, run
-from ._threads import threads
+from ._threads import sharing
 from ._units import Units, clip_range, units_of
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
@@ -109,7 +109,7 @@ def sgd(
     check_valid(valid, keep_best=keep_best)
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
     schedule = lr if callable(lr) else cosine(lr)
-    with announce_compile(), threads(len(train) * n_factors, ALONE), _folder(train, scratch) as folder:
+    with announce_compile(), sharing(len(train) * n_factors, ALONE), _folder(train, scratch) as folder:
         key = key_of(rng, path)
         fit = Descent(train, n_factors, ridge, schedule, n_epochs, key, link=link, y_range=y_range, folder=folder)
         return run(
