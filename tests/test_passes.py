@@ -1,6 +1,7 @@
 """What SGD and ALS share: progress, valid and the best on it, checkpoints, Ctrl-C."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from dotbias import split
 from dotbias.errors import DataError, ModelFileError, SettingError, StoppedWarning
 from dotbias.schedules import constant
+from dotbias.solvers import _threads
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
 
@@ -82,6 +84,15 @@ def test_resumed_after_a_kill_it_ends_with_the_same_bits(name, keep_best, tmp_pa
 
 
 @both
+def test_fits_in_two_python_threads(name, parts, monkeypatch):
+    """Side by side, each on two threads of its own: the bits of one after the other."""
+    monkeypatch.setattr(_threads, "_asked", 2)
+    alone = [bits(FITS[name](parts.train, rng=rng)) for rng in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda rng: bits(FITS[name](parts.train, rng=rng)), (0, 1))) == alone
+
+
+@both
 def test_another_fit_is_refused(name, tmp_path, parts):
     path = tmp_path / "fit.safetensors"
     fit = partial(FITS[name], parts.train, checkpoint=path)
@@ -129,12 +140,11 @@ def test_ctrl_c_in_the_last_pass_stops_nothing(name, parts):
 
 def test_a_second_ctrl_c_ends_at_once(parts, monkeypatch):
     from dotbias.solvers import _sgd_kernels
-    from dotbias.solvers._threads import Ranged
 
     def pressed_twice(*_):
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(_sgd_kernels, "learn_stratum", Ranged(pressed_twice, pressed_twice))
+    monkeypatch.setattr(_sgd_kernels, "learn_pass", pressed_twice)
     with pytest.raises(KeyboardInterrupt):
         FITS["sgd"](parts.train, rng=0)

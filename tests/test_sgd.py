@@ -53,9 +53,9 @@ def test_one_update_is_the_gradient_by_finite_differences(low, width):
     P[0, :K], Q[0, :K] = x[:K], x[K : 2 * K]
     user, item = (np.array([[x[-k], decays[2 - k], decays[4 - k], 0]], np.float32) for k in (2, 1))
     zero, squares = np.zeros(1, np.int32), np.zeros(1)
-    columns = zero, zero, np.array([value], np.float32), np.array([0, 1])
+    columns = zero, zero, np.array([value], np.float32), np.array([0, 1]), np.array([0])
     numbers = (np.float32(a) for a in (mean, low, width))
-    kernels.learn_stratum.whole(0, 1, *columns, 0, np.float32(lr), *numbers, P, Q, user, item, squares)
+    kernels.learn_pass(*columns, np.array([lr], np.float32), *numbers, P, Q, user, item, squares)
     after = np.r_[P[0, :K], Q[0, :K], user[0, 0], item[0, 0]]
     np.testing.assert_allclose((x - after) / lr, gradient, rtol=2e-5, atol=2e-6)
     assert not P[0, K:].any() and not Q[0, K:].any()
@@ -102,12 +102,12 @@ def test_the_noise_of_a_planted_world_is_reached(link):
 # The same bits ---------------------------------------------------------------------------------------------------
 
 THREADS = """
-import hashlib, sys, numpy as np
+import hashlib, numpy as np
 from dotbias.datasets import planted
 from dotbias.solvers import _sgd_blocks, _threads
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
-_sgd_blocks.FULL = 4
+_sgd_blocks.FULL = 4  # many blocks, however small the data
 for n_threads in (1, 2, 3):
     _threads.use(n_threads)
     sizes, found = np.random.default_rng(5), hashlib.sha256()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._threads import ranged
+from ._threads import ranged, share
 from ._vec import fma, load, mul, splat, spread, store, total
 
 LANES = 8
@@ -232,11 +232,16 @@ def _solve_rows(first, last, starts, others, values, Q, other_bias, once, each, 
 
 
 @ranged
-def half_step(first, last, cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+def _solve_parts(first, last, cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+    """Parts first:last of the work of :func:`half_step`."""
+    for j in range(first, last):
+        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)
+
+
+def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
     """Every row's best bias and factors, given the other side's: ``objective.half_step`` in bulk.
 
     Args:
-        first, last: which parts of the work.
         cuts: (J + 1,) rows at which the work is cut into J parts, as equal as can be.
         starts: (R + 1,) where each row's ratings begin.
         others: (N,) int32 rows of the other side.
@@ -248,5 +253,5 @@ def half_step(first, last, cuts, starts, others, values, Q, other_bias, once, ea
         X: (R, W) float32, bias: (R,) float32: get the rows; zeros (also for the 1) where there are no ratings.
         squares: (R,) float64, gets each row's Σ e².
     """
-    for j in range(first, last):
-        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)
+    given = starts, others, values, Q, other_bias, once, each
+    share(_solve_parts, len(cuts) - 1, cuts, *given, X, bias, squares)

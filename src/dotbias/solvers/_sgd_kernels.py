@@ -12,7 +12,7 @@ import numpy as np
 from numba import float32, njit, uint64
 
 from ._random import bits
-from ._threads import ranged
+from ._threads import ranged, share
 from ._vec import add, fma, load, mul, prefetch, splat, store, total
 
 LANES = 16  # factors are padded to a multiple of this: two vectors of eight, so that two sums run side by side
@@ -25,7 +25,7 @@ BIAS, DECAY, BIAS_DECAY = 0, 1, 2  # columns of a row's own numbers
 
 @ranged
 def count_blocks(first, last, users, items, user_block, item_block, B, out):
-    """Ratings per slice first:last of the columns and block: out (S, B²)."""
+    """Ratings per slice of the columns and block: out (S, B²)."""
     S = len(out)
     for s in range(first, last):
         for r in range(len(users) * s // S, len(users) * (s + 1) // S):
@@ -34,9 +34,10 @@ def count_blocks(first, last, users, items, user_block, item_block, B, out):
 
 @ranged
 def scatter(first, last, columns, user_at, item_at, user_block, item_block, B, mean, unit, place, out):
-    """Copy the ratings of slices first:last to their blocks, in order, renumbered, less ``mean`` and over ``unit``.
+    """Copy each rating to its block, in order, renumbered, less ``mean`` and over ``unit`` (float64).
 
     Args:
+        first, last: of the S slices of the columns.
         columns: users, items (N,) int32, values (N,) float32.
         user_at, item_at, user_block, item_block: row -> position, row -> block.
         B: blocks a side.
@@ -58,7 +59,7 @@ def scatter(first, last, columns, user_at, item_at, user_block, item_block, B, m
 
 @ranged
 def shuffle(first, last, starts, key, users, items, values):
-    """Put the ratings of blocks first:last in random order (Fisher & Yates), each block by a stream of its own."""
+    """Put each block's ratings in random order (Fisher & Yates), by a stream of its own."""
     for block in range(first, last):
         begin, size, stream = starts[block], starts[block + 1] - starts[block], bits(uint64(key), block)
         for n in range(size, 1, -1):
@@ -117,10 +118,17 @@ def _learn_block(first, last, users, items, values, lr, mean, low, width, P, Q, 
 
 
 @ranged
-def learn_stratum(
-    first, last, users, items, values, starts, stratum, rate, mean, low, width, P, Q, user, item, squares
-):
-    """Learn from the blocks (a, (a + stratum) mod B), a = first .. last - 1, which share no user and no item.
+def _learn_blocks(first, last, shift, users, items, values, starts, lr, mean, low, width, P, Q, user, item, squares):
+    """Learn from the blocks (a, (a + shift) mod B) for a = first .. last - 1."""
+    B = np.int64(np.sqrt(len(squares)))
+    for a in range(first, last):
+        block = a * B + (a + shift) % B
+        begin, end = starts[block], starts[block + 1]
+        squares[block] = _learn_block(begin, end, users, items, values, lr, mean, low, width, P, Q, user, item)
+
+
+def learn_pass(users, items, values, starts, strata, rates, mean, low, width, P, Q, user, item, squares):
+    """One pass over all ratings, stratum by stratum, each with its own rate.
 
     For each rating, with z = mean + b_u + b_i + p·q, prediction f(z), e = value - f and g = e · f'(z):
 
@@ -130,19 +138,15 @@ def learn_stratum(
     from the values before it.
 
     Args:
-        first, last: which blocks.
         users, items, values: (N,) by block; rows are positions in the factors.
         starts: (B² + 1,) where each block begins.
-        stratum: which stratum.
-        rate: float32, lr.
+        strata: (B,) in which order; stratum s holds the blocks (a, (a + s) mod B).
+        rates: (B,) float32, lr of each stratum in turn.
         mean, low, width: float32; f(z) = z if width is 0, else low + width · σ(z).
         P, Q: (U, W), (I, W) float32 factors, padded.
         user, item: (U, 4), (I, 4) float32: bias b, decays λ and β, nothing.
         squares: (B²,) float64, gets each block's Σ e².
     """
-    B = int(np.sqrt(len(starts) - 1))
-    for a in range(first, last):
-        block = a * B + (a + stratum) % B
-        squares[block] = _learn_block(
-            starts[block], starts[block + 1], users, items, values, rate, mean, low, width, P, Q, user, item
-        )
+    numbers = mean, low, width, P, Q, user, item, squares
+    for shift, lr in zip(strata, rates, strict=True):
+        share(_learn_blocks, len(strata), shift, users, items, values, starts, lr, *numbers)

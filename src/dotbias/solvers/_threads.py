@@ -5,9 +5,6 @@ not used: under OpenMP a thread that waits spins (beside one busy process a core
 a process forked after one of them is killed, and its other back end aborts where two threads call it. Here a loop is
 cut into more parts than there are threads, each takes the next part when it is free, and waiting sleeps.
 
-A process forked after a fit can fit. But polars, which reads files and side tables, waits for ever in a process forked
-after it was used: there give ratings that were read before, and no side columns, or start processes by "spawn".
-
 ``DOTBIAS_THREADS`` in the environment, or :func:`use`, sets the number for every fit; 0 means by the counts.
 """
 

@@ -27,12 +27,12 @@ from . import _als_kernels as kernels
 from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import check_valid, run
-from ._threads import share, sharing
+from ._threads import sharing
 from ._units import Units, clip_range, units_of
 
 START_SD = 0.3  # of the users' first factors, over √K
-ALONE = 1_000_000  # ratings × factors: with fewer, one thread
 PARTS = 256  # of the work: many times the threads
+ALONE = 300_000  # ratings × factors: with fewer, one thread
 
 
 @checked
@@ -41,7 +41,7 @@ def als(
     *,
     n_factors: Count = 64,
     n_epochs: Count = 10,
-    reg: NotNegative = 0.05,
+    reg: NotNegative = 0.045,
     reg_once: NotNegative = 5.0,
     reg_bias: NotNegative = 0.01,
     reg_bias_once: NotNegative = 2.0,
@@ -149,8 +149,7 @@ class Alternation:
         R = len(own.starts) - 1
         rows, bias = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32)
         squares, given = np.empty(R), (other, other_bias, self.once, self.each)
-        ratings = own.cuts, own.starts, own.others, own.values
-        share(kernels.half_step, len(own.cuts) - 1, *ratings, *given, rows, bias, squares)
+        kernels.half_step(own.cuts, own.starts, own.others, own.values, *given, rows, bias, squares)
         return rows, bias, squares
 
     def factors(self) -> Factors:

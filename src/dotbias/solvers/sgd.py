@@ -33,7 +33,7 @@ from . import _sgd_kernels as kernels
 from ._columns import counts, on_disk
 from ._compile import announce_compile
 from ._passes import check_valid, run
-from ._threads import share, sharing
+from ._threads import sharing
 from ._units import Units, clip_range, units_of
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
@@ -125,7 +125,7 @@ class Descent:
         spread: how large an error of 1 in these units is on the ratings' scale.
         objective: what is minimised, on the ratings' scale.
         P, Q: (U, W), (I, W) float32 factors, padded.
-        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_stratum`` takes them.
+        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_pass`` takes them.
     """
 
     def __init__(
@@ -161,9 +161,7 @@ class Descent:
         rates = np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
         columns, squares = (b.users, b.items, b.values, b.starts), np.zeros(B * B)
         state = self.P, self.Q, self.user, self.item
-        given = *_kernel_link(self.objective, self.units), *state, squares
-        for stratum, rate in zip(strata.tolist(), rates, strict=True):
-            share(kernels.learn_stratum, B, *columns, stratum, rate, *given)
+        kernels.learn_pass(*columns, strata, rates, *_kernel_link(self.objective, self.units), *state, squares)
         error = math.sqrt(squares.sum() / len(b.values))
         if not error <= EXPLODED:
             rate = float(rates.max())

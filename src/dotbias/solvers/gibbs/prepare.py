@@ -8,8 +8,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...features import Features, encode
-from ...features import histories as history_features
 from ...features import days as day_rows
+from ...features import histories as history_features
 from ...posterior import SECONDS_PER_DAY
 from ...ratings import Ratings
 from .probe import Probe
