@@ -36,6 +36,7 @@ from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import _als_kernels as kernels
 from dotbias.solvers._columns import frozen
 from dotbias.solvers._passes import rmse
+from dotbias.solvers._threads import share, sharing
 from dotbias.solvers._units import Units
 from dotbias.solvers.als import by_row
 from dotbias.solvers.sgd import sgd
@@ -114,7 +115,9 @@ def optimum(folder: Path) -> dict:
     users, bias, squares = (np.empty(s, d) for s, d in (((USERS, Q.shape[1]), "f4"), (USERS, "f4"), (USERS, "f8")))
     penalty = np.r_[RIDGE["reg_bias_once"], np.full(FACTORS, RIDGE["reg_once"])]
     given = Q, item_bias, penalty, np.zeros_like(penalty)
-    kernels.half_step(by_user.cuts, by_user.starts, by_user.others, by_user.values, *given, users, bias, squares)
+    ratings = by_user.cuts, by_user.starts, by_user.others, by_user.values
+    with sharing(1, 1):
+        share(kernels.half_step, len(by_user.cuts) - 1, *ratings, *given, users, bias, squares)
     score = mean + bias[held.users] + item_bias[held.items]
     score = score + np.einsum("bk,bk->b", users[held.users, 1 : 1 + FACTORS], items[held.items])
     return {"rmse": float(np.sqrt(np.mean((score - held.explicit()) ** 2, dtype=np.float64)))}

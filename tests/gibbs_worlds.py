@@ -22,7 +22,7 @@ def tiny(rng=0, *, n_users=6, n_items=5, n_days=3, n_ratings=24):
 
 def tiny_problem(rng=0, **options):
     ratings, days = tiny(rng, **options)
-    both = [features.bags(ratings, of="users"), features.bags(ratings, of="items")]
+    both = [features.histories(ratings, of="users"), features.histories(ratings, of="items")]
     columns = ratings.users, ratings.items, days
     n_rows = ratings.n_users, ratings.n_items, 3
     tables = [None, features.encode(ratings.item_table, ["genres"])]

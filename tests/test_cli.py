@@ -137,6 +137,13 @@ def test_auto_is_the_default_and_says_which_and_why(run, files):
     assert "rating's day given" in result["notes"]
 
 
+def test_gibbs_by_name_is_autos_gibbs(run, files):
+    few = ("--set", "n_sweeps=5", "--json")
+    results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
+    auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
+    assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
+
+
 def test_recommend_and_similar(run, files):
     run("fit", "all.csv", "--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2", "-o", "model")
     code, out, _ = run("recommend", "model", "5", "-n", "4", "--json")

@@ -56,8 +56,6 @@ def test_its_ratings_tables_and_settings_are_there(kind):
 
 
 SIDE = {"item_features": ("genres", "year"), "user_features": ("age", "kind")}
-
-
 FITS = {
     "als": lambda r, path: als(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
     "sgd": lambda r, path: sgd(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),

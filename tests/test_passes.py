@@ -129,11 +129,12 @@ def test_ctrl_c_in_the_last_pass_stops_nothing(name, parts):
 
 def test_a_second_ctrl_c_ends_at_once(parts, monkeypatch):
     from dotbias.solvers import _sgd_kernels
+    from dotbias.solvers._threads import Ranged
 
     def pressed_twice(*_):
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(_sgd_kernels, "learn_pass", pressed_twice)
+    monkeypatch.setattr(_sgd_kernels, "learn_stratum", Ranged(pressed_twice, pressed_twice))
     with pytest.raises(KeyboardInterrupt):
         FITS["sgd"](parts.train, rng=0)

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -54,9 +53,9 @@ def test_one_update_is_the_gradient_by_finite_differences(low, width):
     P[0, :K], Q[0, :K] = x[:K], x[K : 2 * K]
     user, item = (np.array([[x[-k], decays[2 - k], decays[4 - k], 0]], np.float32) for k in (2, 1))
     zero, squares = np.zeros(1, np.int32), np.zeros(1)
-    columns = zero, zero, np.array([value], np.float32), np.array([0, 1]), np.array([0])
+    columns = zero, zero, np.array([value], np.float32), np.array([0, 1])
     numbers = (np.float32(a) for a in (mean, low, width))
-    kernels.learn_pass(*columns, np.array([lr], np.float32), *numbers, P, Q, user, item, squares)
+    kernels.learn_stratum.whole(0, 1, *columns, 0, np.float32(lr), *numbers, P, Q, user, item, squares)
     after = np.r_[P[0, :K], Q[0, :K], user[0, 0], item[0, 0]]
     np.testing.assert_allclose((x - after) / lr, gradient, rtol=2e-5, atol=2e-6)
     assert not P[0, K:].any() and not Q[0, K:].any()
@@ -103,16 +102,14 @@ def test_the_noise_of_a_planted_world_is_reached(link):
 # The same bits ---------------------------------------------------------------------------------------------------
 
 THREADS = """
-import hashlib, numba, sys, numpy as np
+import hashlib, sys, numpy as np
 from dotbias.datasets import planted
-from dotbias.solvers import _sgd_blocks
+from dotbias.solvers import _sgd_blocks, _threads
 from dotbias.solvers.als import als
 from dotbias.solvers.sgd import sgd
 _sgd_blocks.FULL = 4
-assert sys.modules[sgd.__module__].ALONE > 0
-sys.modules[sgd.__module__].ALONE = 0  # many blocks and all threads, however small the data
 for n_threads in (1, 2, 3):
-    numba.set_num_threads(n_threads)
+    _threads.use(n_threads)
     sizes, found = np.random.default_rng(5), hashlib.sha256()
     for case in range(12):
         U, I = sizes.integers(1, 90, 2)
@@ -127,8 +124,7 @@ for n_threads in (1, 2, 3):
 
 
 def test_any_number_of_threads_gives_the_same_bits():
-    env = {**os.environ, "NUMBA_NUM_THREADS": "3"}
-    done = subprocess.run([sys.executable, "-c", THREADS], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
     found = done.stdout.split()
     assert len(found) == 3 and len(set(found)) == 1
 

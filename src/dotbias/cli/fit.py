@@ -125,10 +125,10 @@ def fit(
 
 def _resolve(fitter: str, train: Ratings, log: Any) -> tuple[str, dict[str, Any]]:
     """(the fitter's name, settings that come with the choice): auto chooses, and says which and why."""
-    if fitter != AUTO:
-        return fitter, {}
-    from ..solvers.choice import choose
+    from ..solvers.choice import choose, everything
 
+    if fitter != AUTO:
+        return fitter, everything(train) if fitter == "gibbs" else {}
     choice = choose(train)
     log.print(f"auto: {choice.why}", markup=False)
     return choice.fitter, choice.settings
@@ -199,7 +199,7 @@ def lr_find(
     from .. import datasets
 
     find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
+    from ..gradient import collab_learner
 
     ratings = datasets.resolve(data, progress=None, **common.columns(user, item, rating, None, duplicates))
     sweep = collab_learner(ratings, n_factors=n_factors, bs=bs, rng=seed).lr_find()

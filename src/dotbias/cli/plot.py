@@ -128,6 +128,6 @@ def _sweep(door: Recommender, seed: int) -> Any:
     from ..fitters import find
 
     find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
+    from ..gradient import collab_learner
 
     return collab_learner(door.train, n_factors=int(door.settings.get("n_factors", 50)), rng=seed).lr_find()

@@ -17,10 +17,10 @@ not depend on the threads. This module knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from ._loads import spread
-from ._vec import fma, load, mul, splat, store, total
+from ._threads import ranged
+from ._vec import fma, load, mul, splat, spread, store, total
 
 LANES = 8
 PANEL = 128  # ratings at a time: with 64 factors, 36 KB, a core's nearest cache
@@ -231,11 +231,12 @@ def _solve_rows(first, last, starts, others, values, Q, other_bias, once, each, 
         X[row, 0], bias[row] = 1, x[0]
 
 
-@njit(parallel=True, cache=True)
-def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+@ranged
+def half_step(first, last, cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
     """Every row's best bias and factors, given the other side's: ``objective.half_step`` in bulk.
 
     Args:
+        first, last: which parts of the work.
         cuts: (J + 1,) rows at which the work is cut into J parts, as equal as can be.
         starts: (R + 1,) where each row's ratings begin.
         others: (N,) int32 rows of the other side.
@@ -247,5 +248,5 @@ def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, 
         X: (R, W) float32, bias: (R,) float32: get the rows; zeros (also for the 1) where there are no ratings.
         squares: (R,) float64, gets each row's Σ e².
     """
-    for j in prange(len(cuts) - 1):
+    for j in range(first, last):
         _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)

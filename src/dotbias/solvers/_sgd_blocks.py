@@ -16,6 +16,7 @@ from ..ratings import Ratings
 from ..rng import stream
 from . import _sgd_kernels as kernels
 from ._columns import frozen
+from ._threads import share
 from ._units import Units
 
 CACHE = 1 << 19  # bytes of factors that a block's users may take: part of a core's own cache
@@ -81,13 +82,13 @@ def lay_out(
     item_at, item_block = _places(item_counts, B, rng)
     users, items, values = (frozen(c) for c in (ratings.users, ratings.items, ratings.explicit()))
     per_slice = np.zeros((SLICES, B * B), np.int64)
-    kernels.count_blocks(users, items, user_block, item_block, B, per_slice)
+    share(kernels.count_blocks, SLICES, users, items, user_block, item_block, B, per_slice)
     starts = np.concatenate([[0], np.cumsum(per_slice.sum(0))])
     place = starts[:-1] + np.cumsum(per_slice, 0) - per_slice
     u, i, v = (_empty(name, c, folder) for name, c in (("users", users), ("items", items), ("values", values)))
     rows = user_at, item_at, user_block, item_block, B
-    kernels.scatter((users, items, values), *rows, units.mean, units.unit, place, (u, i, v))
-    kernels.shuffle(starts, int(rng.integers(2**62)), u, i, v)
+    share(kernels.scatter, SLICES, (users, items, values), *rows, units.mean, units.unit, place, (u, i, v))
+    share(kernels.shuffle, B * B, starts, int(rng.integers(2**62)), u, i, v)
     return Blocks(u, i, v, starts, user_at, item_at)
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
-import numba
 from numba import njit
 
 from ..errors import SettingError
@@ -137,14 +136,3 @@ def share(loop: Ranged, n: int, *arguments: Any) -> None:
             if not thread.cancel():
                 thread.result()
     return None
-
-
-@contextmanager
-def threads(work: int, least: int) -> Iterator[None]:
-    """As :func:`sharing`, for loops that numba itself runs in parallel (those of ``sgd``)."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(how_many(work, least), before))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -27,9 +27,11 @@ from . import _als_kernels as kernels
 from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import check_valid, run
+from ._threads import share, sharing
 from ._units import Units, clip_range, units_of
 
 START_SD = 0.3  # of the users' first factors, over √K
+ALONE = 1_000_000  # ratings × factors: with fewer, one thread
 PARTS = 256  # of the work: many times the threads
 
 
@@ -92,7 +94,7 @@ def als(
     if not reg + reg_once:
         raise SettingError("reg and reg_once are both 0: rows with few ratings have no answer.", hint="try reg=0.05.")
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
-    with announce_compile():
+    with announce_compile(), sharing(len(train) * n_factors, ALONE):
         fit = Alternation(train, n_factors, ridge, key_of(rng, path), y_range=y_range)
         return run(
             fit, n_epochs, valid=valid, keep_best=keep_best, progress=progress, path=path, every=checkpoint_every
@@ -147,7 +149,8 @@ class Alternation:
         R = len(own.starts) - 1
         rows, bias = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32)
         squares, given = np.empty(R), (other, other_bias, self.once, self.each)
-        kernels.half_step(own.cuts, own.starts, own.others, own.values, *given, rows, bias, squares)
+        ratings = own.cuts, own.starts, own.others, own.values
+        share(kernels.half_step, len(own.cuts) - 1, *ratings, *given, rows, bias, squares)
         return rows, bias, squares
 
     def factors(self) -> Factors:

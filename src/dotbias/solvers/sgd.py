@@ -33,7 +33,7 @@ from . import _sgd_kernels as kernels
 from ._columns import counts, on_disk
 from ._compile import announce_compile
 from ._passes import check_valid, run
-from ._threads import threads
+from ._threads import share, sharing
 from ._units import Units, clip_range, units_of
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
@@ -109,7 +109,7 @@ def sgd(
     check_valid(valid, keep_best=keep_best)
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
     schedule = lr if callable(lr) else cosine(lr)
-    with announce_compile(), threads(len(train) * n_factors, ALONE), _folder(train, scratch) as folder:
+    with announce_compile(), sharing(len(train) * n_factors, ALONE), _folder(train, scratch) as folder:
         key = key_of(rng, path)
         fit = Descent(train, n_factors, ridge, schedule, n_epochs, key, link=link, y_range=y_range, folder=folder)
         return run(
@@ -125,7 +125,7 @@ class Descent:
         spread: how large an error of 1 in these units is on the ratings' scale.
         objective: what is minimised, on the ratings' scale.
         P, Q: (U, W), (I, W) float32 factors, padded.
-        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_pass`` takes them.
+        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_stratum`` takes them.
     """
 
     def __init__(
@@ -161,7 +161,9 @@ class Descent:
         rates = np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
         columns, squares = (b.users, b.items, b.values, b.starts), np.zeros(B * B)
         state = self.P, self.Q, self.user, self.item
-        kernels.learn_pass(*columns, strata, rates, *_kernel_link(self.objective, self.units), *state, squares)
+        given = *_kernel_link(self.objective, self.units), *state, squares
+        for stratum, rate in zip(strata.tolist(), rates, strict=True):
+            share(kernels.learn_stratum, B, *columns, stratum, rate, *given)
         error = math.sqrt(squares.sum() / len(b.values))
         if not error <= EXPLODED:
             rate = float(rates.max())

@@ -260,8 +260,8 @@ def _posterior_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any
         ends = [z for _, _, z in words["groups"]]
         starts = [a for _, a, _ in words["groups"]]
         whole = starts == [0, *ends][: len(ends)] and ([0, *ends])[-1] == lengths[features] and sorted(ends) == ends
-        bag = not _has_history(words) or (ends and ends[0] == lengths[others])
-        if not whole or not bag or len(words["names"]) != lengths[features] or lengths[priors] != 1 + len(ends):
+        history = not _has_history(words) or (ends and ends[0] == lengths[others])
+        if not whole or not history or len(words["names"]) != lengths[features] or lengths[priors] != 1 + len(ends):
             raise ModelFileError(f"the feature groups of {side} do not fit its {lengths[features]} features.")
 
 

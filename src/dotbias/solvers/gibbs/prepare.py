@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...features import Features, encode
-from ...features import bags as history_features
+from ...features import histories as history_features
 from ...features import days as day_rows
 from ...posterior import SECONDS_PER_DAY
 from ...ratings import Ratings
