@@ -95,10 +95,10 @@ def fit_dot_bias(
     n_factors: Count = 64,
     n_epochs: Count = 10,
     lr: Positive = 0.02,
-    reg: NotNegative = 0.09,
-    reg_once: NotNegative = 5.4,
+    reg: NotNegative = 0.064,
+    reg_once: NotNegative = 4.0,
     reg_bias: NotNegative = 0.0,
-    reg_bias_once: NotNegative = 2.7,
+    reg_bias_once: NotNegative = 2.0,
     padding: NotNegative = 0.25,
     bs: Count | None = None,
 ) -> Factors:
@@ -125,7 +125,7 @@ def fit_dot_bias(
         reg_bias: ridge on a row's bias, for each of its ratings.
         reg_bias_once: ridge on a row's bias, once.
         padding: by how much the sigmoid's range exceeds the ratings', at both ends, in standard deviations.
-        bs: ratings per batch; None: 512, or more where an epoch would have over MOST_BATCHES.
+        bs: ratings per batch; None: 256, or more where an epoch would have over MOST_BATCHES.
 
     Returns:
         Factors with a sigmoid link, whose ridges are those that the fit amounted to (``factors.implied_ridge``). If
@@ -168,8 +168,8 @@ def fit_dot(
     n_factors: Count = 64,
     n_epochs: Count = 10,
     lr: Positive = 0.02,
-    reg: NotNegative = 0.09,
-    reg_once: NotNegative = 5.4,
+    reg: NotNegative = 0.064,
+    reg_once: NotNegative = 4.0,
     bs: Count | None = None,
 ) -> Factors:
     """Fit the dot product around the mean rating, without biases or range. Arguments as ``fit_dot_bias``."""
@@ -236,7 +236,7 @@ def fit_net(
         lr: peak of a one-cycle schedule.
         wd: decoupled weight decay.
         padding: of the sigmoid's range, in standard deviations of the ratings.
-        bs: ratings per batch; None: as in ``fit_dot_bias``.
+        bs: ratings per batch; None: 512, or more where an epoch would have over MOST_BATCHES.
     """
     g, s = numpy_rng(rng), spread(train)
     model = EmbeddingNet(
@@ -255,7 +255,7 @@ def fit_net(
         sparse=True,
         rng=g,
     )
-    bs = batch_size(len(train)) if bs is None else bs
+    bs = batch_size(len(train), at_least=512) if bs is None else bs
     learner = Learner(model, train, valid, rule=steps.adamw, bs=bs, rng=None if rng is None else g)
     callbacks = _callbacks(checkpoint, checkpoint_every, keep_best=keep_best)
     learner.fit(n_epochs, schedules.one_cycle(lr), callbacks=callbacks, progress=progress, wd=wd, eps=EPS * s**2)
@@ -267,9 +267,9 @@ def fit_net(
 # What they share -----------------------------------------------------------------------------------------------
 
 
-def batch_size(n_ratings: int) -> int:
-    """512, or what makes MOST_BATCHES an epoch: with more, smaller steps Adam is slower and errs more (ML-1M)."""
-    return max(512, math.ceil(n_ratings / MOST_BATCHES))
+def batch_size(n_ratings: int, *, at_least: int = 256) -> int:
+    """What makes MOST_BATCHES an epoch: with more, smaller steps Adam is slower and errs more (ML-1M)."""
+    return max(at_least, math.ceil(n_ratings / MOST_BATCHES))
 
 
 def spread(train: Ratings, *, or_else: float = 1.0) -> float:
