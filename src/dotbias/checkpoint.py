@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from .errors import ModelFileError, SettingError
-from .files import write
+from .files import clear_errors, write
 from .rng import Rng
 from .rng import key as draw_key
 
@@ -30,7 +30,8 @@ def save(
     pack = import_module(f"safetensors.{framework}").save
     if framework == "numpy":
         arrays = {name: np.array(a, order="C") for name, a in arrays.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with clear_errors(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write(path, pack(arrays, {"log": json.dumps({"fit": fit, **log})}))
 
 
@@ -40,11 +41,12 @@ def load(path: Path, fit: dict[str, Any], *, framework: Framework = "numpy") -> 
     Raises:
         ModelFileError: if the file is no checkpoint.
         SettingError: if it is of another fit; what differs is named.
+        FileError: if the system does not let us read it.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework) as f:
+        with clear_errors(path, "read"), safe_open(path, framework) as f:
             log = json.loads((f.metadata() or {})["log"])
             arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
         saved = log.pop("fit")
@@ -63,7 +65,7 @@ def key_of(rng: Rng, path: Path | None) -> int:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(path, "numpy") as f:
+            with clear_errors(path, "read"), safe_open(path, "numpy") as f:
                 return int(json.loads((f.metadata() or {})["log"])["fit"]["key"])
         except (SafetensorError, KeyError, ValueError):
             pass  # load will say what is wrong with it
