@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import ModelFileError, SettingError
-from .files import write
+from .errors import FileError, ModelFileError, SettingError
+from .files import clear_errors, write
 from .rng import Rng
 from .rng import key as draw_key
 
@@ -31,7 +31,8 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], fit: Mapping[str, Any], l
 
     whole = {name: np.array(a, order="C") for name, a in arrays.items()}
     text = json.dumps({"fit": fit, **log})
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with clear_errors(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write(path, pack(whole, {"log": text, "sha256": _digest(whole, text)}))
 
 
@@ -48,6 +49,7 @@ def load(
     Raises:
         ModelFileError: if the file is no checkpoint, is damaged, or its arrays are not like these.
         SettingError: if it is of another fit; what differs is named.
+        FileError: if the system does not let us read it.
     """
     arrays, there, log = _read(path)
     differences = list(_differences(there, json.loads(json.dumps(fit))))
@@ -88,11 +90,13 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, 
 
     afresh = "delete it to start afresh."
     try:
-        with safe_open(path, "numpy") as f:
+        with clear_errors(path, "read"), safe_open(path, "numpy") as f:
             about = f.metadata() or {}
             text, log = about["log"], json.loads(about["log"])
             fit = log.pop("fit")
             arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+    except FileError:
+        raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
         raise ModelFileError(f"{path} is no checkpoint: {e}", hint=afresh) from e
     if "sha256" not in about:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from . import readers
-from .errors import DataError, SettingError, arg, check_positive
+from .errors import DataError, SettingError, arg, check_not_negative, check_positive
 from .files import as_path
 from .ids import Ids, Tables
 
@@ -61,14 +63,23 @@ class Ratings:
         kinds = {"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "cold": np.bool_}
         for name, kind in kinds.items():
             column = getattr(self, name)
-            if column is None:
+            if column is None and name in ("values", "times", "cold"):
                 continue
-            column = np.ascontiguousarray(column, kind)
+            column = _column(column, name, np.dtype(kind))
             if column.shape != np.shape(self.users) or column.ndim != 1:
                 raise DataError(
                     f"{name} has the shape {column.shape}, users {np.shape(self.users)}.", hint="all are (N,)."
                 )
             object.__setattr__(self, name, column)
+        for name in ("user_ids", "item_ids"):
+            if not isinstance(getattr(self, name), Ids):
+                raise DataError(
+                    f"{name} is a {type(getattr(self, name)).__name__}.", hint="Ids(…) makes one of a list."
+                )
+        for name in ("user_table", "item_table"):
+            if not isinstance(getattr(self, name), pl.DataFrame | None):
+                what = f"{name} is a {type(getattr(self, name)).__name__}, no polars frame."
+                raise DataError(what, hint=f"attach it by with_{name}().")
         if self.y_range is not None:
             object.__setattr__(self, "y_range", readers.checked_range(self.y_range))
         for name, n in (("users", self.n_users), ("items", self.n_items)):
@@ -202,7 +213,7 @@ class Ratings:
     def _from_source(
         cls, source: readers.Source, duplicates: Duplicates, y_range: tuple[float, float] | None, like: Ratings | None
     ) -> Ratings:
-        if duplicates not in ("error", "last", "mean"):
+        if not isinstance(duplicates, str) or duplicates not in ("error", "last", "mean"):
             raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last' or 'mean'.")
         if like is not None and not isinstance(like, Ratings):
             raise SettingError(f"like is a {type(like).__name__}.", hint="give Ratings.")
@@ -237,12 +248,33 @@ class Ratings:
         return len(self.users)
 
     def __repr__(self) -> str:
-        kind = "ratings" if self.values is not None else "interactions"
-        scale = (
-            f", from {self.values.min():g} to {self.values.max():g}" if self.values is not None and len(self) else ""
-        )
         times = ", with times" if self.times is not None else ""
-        return f"Ratings({len(self):,} {kind} of {self.n_users:,} users and {self.n_items:,} items{scale}{times})"
+        return f"Ratings({self._counted()}{self._scaled()}{times})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts, scale, times, the first five ratings."""
+        when = ""
+        if self.times is not None and len(self):
+            first, last = (str(np.datetime64(int(t), "s"))[:10] for t in (self.times.min(), self.times.max()))
+            when = f", rated from {first} to {last}"
+        frame = self.take(np.arange(min(5, len(self)))).to_frame()
+        titles = self.item_titles
+        if titles is not None:
+            frame = frame.with_columns(pl.Series("title", [titles[row] for row in self.items[:5]], dtype=pl.String))
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
+        cells = ("".join(f"<td>{html.escape('' if x is None else str(x))}</td>" for x in row) for row in frame.rows())
+        rows = "".join(f"<tr>{row}</tr>" for row in cells)
+        return f"<p>{html.escape(self._counted() + self._scaled() + when)}</p><table><tr>{head}</tr>{rows}</table>"
+
+    def _counted(self) -> str:
+        kind = "rating" if self.values is not None else "interaction"
+        counts = ((len(self), kind), (self.n_users, "user"), (self.n_items, "item"))
+        return "{} of {} and {}".format(*(f"{n:,} {name}{'s' * (n != 1)}" for n, name in counts))
+
+    def _scaled(self) -> str:
+        if self.values is None or not len(self):
+            return ""
+        return f", from {self.values.min():g} to {self.values.max():g}"
 
     @property
     def n_users(self) -> int:
@@ -366,6 +398,7 @@ class Ratings:
         Raises:
             DataError: if nothing is left.
         """
+        check_not_negative(users=users, items=items)
         keep = (self.user_counts >= users)[self.users] & (self.item_counts >= items)[self.items]
         why = f"dropped users of fewer than {users} and items of fewer than {items} ratings"
         return self.take(keep)._compact(why, before=len(self))
@@ -390,7 +423,9 @@ class Ratings:
         Raises:
             DataError: if no rating is that high, or there are no values.
         """
-        positive = self.take(self.explicit() >= threshold)
+        if not isinstance(threshold, Real) or threshold != threshold:
+            raise SettingError(f"threshold is {threshold!r}.", hint="a number, such as 4.")
+        positive = self.take(self.explicit() >= min(max(float(threshold), -1e38), 1e38))
         if not len(positive):
             raise DataError(f"no rating is {threshold:g} or more.", hint=f"the highest is {self.explicit().max():g}.")
         note = f"{len(positive):,} of {len(self):,} ratings are {threshold:g} or more and count as positive."
@@ -479,6 +514,21 @@ def cold_rows(train: Ratings, part: Ratings) -> np.ndarray:
         for counts, n in ((train.user_counts, part.n_users), (train.item_counts, part.n_items))
     )
     return ~(users[part.users] & items[part.items])
+
+
+def _column(column: Any, name: str, kind: np.dtype) -> np.ndarray:
+    """A column as an array of one type, contiguous; no value may change by it, but for the precision of floats."""
+    try:
+        array = np.asarray(column)
+        fits = array.dtype.kind in {"i": "iu", "f": "fiu", "b": "b"}[kind.kind] or not array.size
+        with np.errstate(over="ignore"):
+            cast = np.ascontiguousarray(array, kind) if fits else array
+    except (TypeError, ValueError, OverflowError) as e:
+        raise DataError(f"{name} is no column of {kind}: {e}", hint="all columns are arrays (N,).") from e
+    wrapped = kind.kind == "i" and cast.dtype != array.dtype and not np.array_equal(cast, array)
+    if not fits or wrapped or (kind.kind == "f" and bool((np.isinf(cast) & np.isfinite(array)).any())):
+        raise DataError(f"{name} holds {array.dtype} that is no {kind}.", hint="all columns are arrays (N,).")
+    return cast
 
 
 def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source) -> Ids:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, SettingError, arg, did_you_mean
-from ..ids import as_ids, missing, refuse
+from ..ids import as_ids, missing, refuse, texts
 from .times import seconds
 
 NAMES = {
@@ -83,6 +83,9 @@ def choose_columns(names: list[str], columns: Columns, source: str, *, header: b
     unknown = set(columns) - set(NAMES)
     if unknown:
         raise DataError(f"no column can be a {min(unknown)!r}.", hint="user, item, rating, time.")
+    for role in ("user", "item"):
+        if columns.get(role) is False:
+            raise DataError(f"{source}: every rating needs a {role}.", hint=f"name its column: {arg(role)}…")
     chosen = {role: _asked(names, columns[role], role, source) for role in NAMES if _is_asked(columns.get(role))}
     for role, known in NAMES.items():
         if role in chosen or columns.get(role) is False:
@@ -108,16 +111,16 @@ def _asked(names: list[str], asked: Any, role: str, source: str) -> str:
     if isinstance(asked, (int, np.integer)) and not isinstance(asked, bool):
         at = int(asked)
         there, named = names[at] if 0 <= at < len(names) else None, str(at) if str(at) in names else None
-        if there and named and there != named:
+        if there is not None and named is not None and there != named:
             raise DataError(
                 f"{source}: {at} may be the column at position {at}, {there!r}, or the one named {named!r} ({role}).",
                 hint=f"give the name as text: {arg(role, there)} or {arg(role, named)}.",
             )
-        if not (there or named):
+        if there is None and named is None:
             raise DataError(
                 f"{source} has {len(names)} columns, none at position {at} ({role}).", hint="positions count from 0."
             )
-        return there or named or ""
+        return there if there is not None else str(at)
     if not isinstance(asked, str) or asked not in names:
         raise DataError(f"{source} has no column {asked!r} ({role}).", hint=did_you_mean(asked, names))
     return asked
@@ -212,7 +215,7 @@ def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Se
     """A column of finite Float64 that float32 can hold."""
     hint = "ratings are numbers with a point, such as 3.5; mend or drop such rows first."
     if column.dtype == pl.Object:
-        column = pl.Series(name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+        column = texts(column.to_list(), name)
     if column.dtype == pl.String:
         bare = column.str.strip_chars()
         refuse(missing(bare), column, where, f"{name} is missing", hint)

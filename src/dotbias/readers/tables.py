@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ..errors import DataError, SettingError, arg, did_you_mean
 from ..files import as_path
-from ..ids import Ids, as_ids
+from ..ids import Ids, as_ids, texts
 from . import parquet
 from .columns import NAMES, SPELL_MISSING, WHOLE, Columns, Source, choose_columns, clean, recognise
 from .opening import open_source
@@ -59,13 +60,18 @@ def _as_series(column: Any, name: str) -> pl.Series:
         return native.alias(name)
     if type(native).__module__.startswith("pyarrow"):
         return pl.Series(name, native)
-    values = column.to_numpy()
+    try:
+        values = column.to_numpy()
+    except (AttributeError, TypeError, ValueError):  # cells that are arrays
+        values = np.empty(0, object)
+    if values.dtype.kind in "mM":  # polars takes only some of their units
+        values = values.astype(f"{values.dtype.kind}8[us]")
     if values.dtype != object:
         return pl.Series(name, values)
-    cells = [None if _is_nothing(v) else v for v in values.tolist()]
+    cells = [None if _is_nothing(v) else v for v in (values.tolist() or column.to_list())]
     try:
         return pl.Series(name, cells, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+    except (TypeError, ValueError, AttributeError, OverflowError, pl.exceptions.PolarsError):
         return pl.Series(name, cells, dtype=pl.Object)
 
 
@@ -141,9 +147,7 @@ def _numbers_between_words(frame: pl.DataFrame, role: str) -> tuple[pl.DataFrame
         if n_words and n_cells > n_words and int(numbers.is_not_null().sum()) == n_cells - n_words:
             changed.append(numbers.alias(column.name))
             example = column.filter(word)[0]
-            notes.append(
-                f"{role} table, column {column.name!r}: {n_words:,} cells such as {example!r} are missing values."
-            )
+            notes.append(f"{role} table, {column.name!r}: {n_words:,} cells such as {example!r} are missing values.")
     return frame.with_columns(changed), tuple(notes)
 
 
@@ -156,12 +160,14 @@ def as_text(column: pl.Series) -> pl.Series:
     try:
         return column.cast(pl.String)
     except pl.exceptions.PolarsError:  # lists, structures, Python's objects
-        return pl.Series(column.name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+        return texts(column.to_list(), column.name)
 
 
 def _id_column(names: list[str], role: str, id: str | None) -> str:
     if id is not None and not isinstance(id, str):
         raise SettingError(f"id is {id!r}, no column's name.", hint=did_you_mean(id, names))
+    if not names:
+        raise DataError(f"the {role} table has no columns.", hint="it needs one of ids.")
     column = id or recognise([n for n in names if n != "title"], (*NAMES[role], "id")) or names[0]
     if column not in names:
         raise DataError(f"the {role} table has no column {column!r}.", hint=did_you_mean(column, names))
@@ -174,7 +180,9 @@ def _keys(column: pl.Series, ids: Ids, role: str, *, from_text: bool) -> pl.Seri
         bare = column.str.strip_chars().str.replace(r"\.0+$", "")
         return pl.select(pl.when(bare.str.contains(WHOLE)).then(bare)).to_series().cast(pl.Int64)
     keys = as_ids(column, f"the {role} table, column {column.name!r}")
-    if keys.dtype != ids.values.dtype and len(keys):
+    if not len(keys):
+        return keys.cast(ids.values.dtype)
+    if keys.dtype != ids.values.dtype:
         raise DataError(
             f"the {role} table's ids are {keys.dtype}, the ratings' are {ids.values.dtype}: "
             f"{keys[0]!r} beside {ids[0]!r}.",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from ..errors import DataError, arg
-from ..ids import refuse
+from ..ids import refuse, texts
 
 UNITS = (  # up to which size (the year 5138), what a number counts, how many of them a second has
     (10**11, "seconds", 1),
@@ -66,7 +66,7 @@ def seconds(column: pl.Series, where: Where, name: str) -> tuple[pl.Series, tupl
 def _parsed(column: pl.Series) -> pl.Series:
     """Text as numbers if the first cell is one, else as ISO 8601; what does not parse becomes null."""
     if column.dtype == pl.Object:
-        column = pl.Series(column.name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+        column = texts(column.to_list(), column.name)
     if column.dtype != pl.String:
         return column
     bare = column.str.strip_chars()
