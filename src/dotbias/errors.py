@@ -56,6 +56,10 @@ class DivergedError(DotbiasError, ArithmeticError):
     """A fit left the finite numbers."""
 
 
+class StoppedWarning(UserWarning):
+    """A fit was stopped by Ctrl-C before it was done; what it returns is whole, but fitted less than asked for."""
+
+
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """A hint from near misses: ``did_you_mean("raitng", ["rating"])`` -> ``did you mean 'rating'?``."""
     names = [str(k) for k in known]
