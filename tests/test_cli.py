@@ -257,3 +257,22 @@ def test_doctor(run):
     assert found["dotbias"]
     assert found["numpy"]
     assert "DOTBIAS_DATA is not set" in run("doctor")[1]
+
+
+def test_the_demos_next_commands_can_be_typed(monkeypatch, tmp_path):
+    from dotbias.cli.demo import program
+
+    place = tmp_path / ".venv" / "bin" / "dotbias"
+    place.parent.mkdir(parents=True)
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/dotbias", "demo"])
+    assert program() == ".venv/bin/dotbias"
+    monkeypatch.setattr(sys, "argv", ["/some/where/dotbias/__main__.py", "demo"])
+    assert program() == "python -m dotbias"
+    monkeypatch.setenv("PATH", str(place.parent))
+    assert program() == "dotbias"
+    monkeypatch.setattr(sys, "argv", [str(place), "demo"])
+    assert program() == "dotbias"

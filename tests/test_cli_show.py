@@ -82,6 +82,16 @@ def test_every_command_takes_odd_paths_and_ids(model, tmp_path):
         assert b"\x1b" not in out + err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX shells")
+@pytest.mark.parametrize("where", [">&-", "2>&-", "| head -1", "> /dev/full"])
+def test_outputs_that_are_closed_cut_short_or_full(where):
+    done = subprocess.run(
+        f"{sys.executable} -m dotbias data list {where}", shell=True, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr and "fault of dotbias" not in done.stderr
+    assert (done.returncode == 4) == (where == "> /dev/full")
+
+
 # Pieces --------------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +131,11 @@ def test_what_does_not_fit_becomes_blocks(monkeypatch):
     heads = ["name", Column("ratings", right=True), "about", "where"]
     rows = [("ml-100k", "100,000", "MovieLens 100K, 1998, with five splits", "/a/long/folder/of/data/ml-100k")]
     shown = lines(monkeypatch, rows, heads, width=40)
-    assert shown[0] == "ml-100k" and "  ratings 100,000" in shown and "/a/long/folder/of/data/ml-100k" in shown[-1]
+    assert shown[:3] == ["ml-100k", "  ratings 100,000", "  about MovieLens 100K, 1998, with five"]
+    assert "/a/long/folder/of/data/ml-100k" in shown[-1]
+    assert "  ratings 100,000  about MovieLens 100K, 1998, with five splits" in lines(
+        monkeypatch, rows, heads, width=70
+    )
 
 
 def test_dots_are_plain_where_the_encoding_has_no_ellipsis(monkeypatch):

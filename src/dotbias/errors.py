@@ -115,9 +115,7 @@ def require(library: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as e:
         if e.name != library.split(".")[0]:
             raise
-        raise MissingExtraError(
-            f"this needs {library}, which is not installed.", hint=install_command(extra)
-        ) from e
+        raise MissingExtraError(f"this needs {library}, which is not installed.", hint=install_command(extra)) from e
 
 
 def install_command(extra: str) -> str:

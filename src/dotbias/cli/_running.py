@@ -54,7 +54,7 @@ def run_fitter(
     Raises:
         KeyboardInterrupt: at a second Ctrl-C, or at the first where the fitter has nothing to show for itself.
     """
-    steps = Recorder(page, fitter.name, 1.0 if train.values is None else float(train.values.std()) or 1.0)
+    steps = Recorder(fitter.name, 1.0 if train.values is None else float(train.values.std()) or 1.0)
     with warnings.catch_warnings(record=True) as caught, stoppable() as stop, steps:
         warnings.simplefilter("always")
         steps.stop = stop
@@ -86,13 +86,12 @@ class Recorder:
     """Told of every step: keeps its row, moves a bar on a terminal, elsewhere says once how long it will take.
 
     Args:
-        page: where it says so.
         name: of the fitter.
         spread: standard deviation of the ratings.
     """
 
-    def __init__(self, page: Page, name: str, spread: float = 1.0):
-        self.page, self.name, self.spread = page, name, spread
+    def __init__(self, name: str, spread: float = 1.0):
+        self.name, self.spread = name, spread
         self.rows: list[dict[str, Any]] = []
         self.stop: Stop | None = None
         self._bar: Any = None
@@ -115,7 +114,7 @@ class Recorder:
             self._show(step)
         elif not self._said and step.number - self._first[0] >= 2 and time.monotonic() - self._first[1] > QUIET:
             self._said = True
-            self.page.say(f"{self.name}: {self.outlook(step)}.")
+            Page(err=True).say(f"{self.name}: {self.outlook(step)}.")
         if self.stop is not None and self.stop.asked:
             if self._warned:  # another step after it was asked: this fitter does not ask for itself
                 raise KeyboardInterrupt
@@ -127,11 +126,12 @@ class Recorder:
         if step.number == number:
             return f"{step.kind} {step.number}"
         each = (time.monotonic() - since) / (step.number - number)
+        a = "an" if step.kind[0] in "aeiou" else "a"
         most = MOST_SWEEPS if step.of is None and step.kind == "sweep" else step.of
         if most is None or most < step.number:
-            return f"{_seconds(each)} a {step.kind}"
+            return f"{_seconds(each)} {a} {step.kind}"
         left = _seconds(each * (most - step.number))
-        return f"{_seconds(each)} a {step.kind}, {'at most' if step.of is None else 'about'} {left} to go"
+        return f"{_seconds(each)} {a} {step.kind}, {'at most' if step.of is None else 'about'} {left} to go"
 
     def _show(self, step: Step) -> None:
         if self._bar is None:

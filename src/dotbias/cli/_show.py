@@ -9,11 +9,13 @@ text is shortened, numbers never. A pipe or a file gets everything in full.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 GAP = "  "
@@ -114,13 +116,20 @@ class Page:
         return parts or [""]
 
     def _blocks(self, heads: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-        """Each row as lines of its own: the first cell, then ``name value`` below it."""
+        """Each row as lines of its own: the first cell, then ``name value``, as many to a line as fit."""
+        named = any(c.name for c in heads)
         for row in rows:
-            named = [f"{c.name} {value}".strip() for c, value in zip(heads, row, strict=True)]
-            self.say(row[0] or named[1], style="bold")
-            for line in named[1:]:
-                if line:
+            if not named:
+                self.say(GAP.join(row))
+                continue
+            self.say(row[0], style="bold")
+            line = ""
+            for piece in (f"{c.name} {value}".strip() for c, value in zip(heads[1:], row[1:], strict=True) if value):
+                if line and 2 + _cells(line) + len(GAP) + _cells(piece) > (self.width or 0):
                     self.say(f"  {line}")
+                    line = ""
+                line = f"{line}{GAP}{piece}" if line else piece
+            self.say(f"  {line}")
 
     def _write(self, text: str, style: str | None) -> None:
         text = self.can_show(text.rstrip())
@@ -156,9 +165,11 @@ def count(n: int, what: str) -> str:
 
 
 def safe_streams() -> None:
-    """Let stdout and stderr replace what they cannot encode, whoever writes to them."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+    """Let stdout and stderr replace what they cannot encode, whoever writes to them; a closed one swallows it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  open as long as the program runs
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
 

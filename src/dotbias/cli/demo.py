@@ -82,13 +82,15 @@ def demo(
 
 
 def program() -> str:
-    """What a person types to run this program: its name where that is on the path, else where it lies."""
+    """What a person types to run this program again: its name where that is on the path, else where it lies."""
     here = Path(sys.argv[0])
+    if here.stem != "dotbias":
+        return "dotbias" if shutil.which("dotbias") else "python -m dotbias"
     found = shutil.which("dotbias")
-    if here.name != "dotbias" or (found is not None and Path(found).resolve() == here.resolve()):
-        return "dotbias" if here.name == "dotbias" or found else f"{shlex.quote(sys.executable)} -m dotbias"
-    shown = here.absolute()
-    return shlex.quote(str(shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown))
+    if found is not None and Path(found).resolve() == here.resolve():
+        return "dotbias"
+    folder, lies = Path.cwd(), here.absolute()
+    return shlex.quote(str(lies.relative_to(folder) if lies.is_relative_to(folder) else lies))
 
 
 def _ratings(page: Page) -> tuple[Ratings, str]:
@@ -134,7 +136,7 @@ def _draw(door: Any, out: Path, test: Ratings, page: Page) -> None:
 
     page.say(f"7. Draw what it learned, in {visible(out)}:")
     try:
-        write(door, out, test=test, page=page)
+        write(door, out, test=test, page=page, unsaid=("sweep",))
     except MissingExtraError as e:
         page.say(f"   {e.what} {e.hint}", style="yellow")
 

@@ -48,17 +48,26 @@ def plot(
 
 
 def write(
-    door: Recommender, out: Path, *, test: Ratings | None, sweep: bool = False, seed: int = 0, page: Page
+    door: Recommender,
+    out: Path,
+    *,
+    test: Ratings | None,
+    sweep: bool = False,
+    seed: int = 0,
+    page: Page,
+    unsaid: tuple[str, ...] = (),
 ) -> tuple[list[Path], dict[str, str]]:
-    """Write the pictures into a folder, saying so: (the files, name -> why it was skipped)."""
+    """Write the pictures into a folder, saying so: (the files, name -> why it was skipped); ``unsaid``: names."""
     from .. import plots
 
     written, skipped = [], {}
     for name, picture in plots.gallery(door, test=test, sweep=sweep, seed=seed):
         path = out / f"{name}.png"
         if isinstance(picture, str):
-            skipped[name] = ASK.get(name, picture) if (test, sweep)[name == "sweep"] in (None, False) else picture
-            page.say(f"skipped {path.name}: {skipped[name]}", style="yellow")
+            asked = {"predictions": test is not None, "sweep": sweep}
+            skipped[name] = picture if asked.get(name, True) else ASK[name]
+            if name not in unsaid:
+                page.say(f"skipped {path.name}: {skipped[name]}", style="yellow")
             continue
         buffer = io.BytesIO()
         picture.savefig(buffer, format="png")
