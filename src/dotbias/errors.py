@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from numbers import Real
+from pathlib import Path
 from types import ModuleType
 
 _ARG = re.compile("\x02(\\w+)=([^\x03]*)\x03")  # how arg() marks an argument within a hint
@@ -115,9 +116,14 @@ def require(library: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as e:
         if e.name != library.split(".")[0]:
             raise
-        raise MissingExtraError(
-            f"this needs {library}, which is not installed.", hint=f"pip install 'dotbias[{extra}]'"
-        ) from e
+        raise MissingExtraError(f"this needs {library}, which is not installed.", hint=install_command(extra)) from e
+
+
+def install_command(extra: str) -> str:
+    """What a person types to add an extra to the dotbias that is running: by its index, or from its checkout."""
+    if (Path(__file__).parents[2] / "constraints.txt").is_file():  # src/dotbias/errors.py of a checkout
+        return f"in the folder of the checkout: pip install -c constraints.txt -e '.[{extra}]'"
+    return f"pip install 'dotbias[{extra}]'"
 
 
 def check_positive(**settings: float) -> None:

@@ -96,7 +96,7 @@ def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = 
     """
     from .gibbs.settings import LARGEST
 
-    most_seconds = amount(budget, SECONDS, "budget", "'90s', '5m', '1h', or seconds.")
+    most_seconds = seconds_of(budget)
     most_bytes = min(amount(memory, BYTES, "memory", "'500MB', '4GB', or bytes."), 2.0 * LARGEST)
     (seconds, size), settings = estimate(train), everything(train)
     cost = f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
@@ -125,6 +125,15 @@ def estimate(train: Ratings) -> tuple[float, float]:
     ns = NS_RATING * len(train) + NS_ROW * (train.n_users + train.n_items)
     size = posterior_nbytes(train, n_factors=N_FACTORS, histories=True, days=train.times is not None)
     return ns * 1e-9 * N_FACTORS * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
+
+
+def seconds_of(budget: float | str) -> float:
+    """A budget in seconds: ``"5m"`` -> 300.
+
+    Raises:
+        SettingError: for text that is no duration, or a number that is not above 0.
+    """
+    return amount(budget, SECONDS, "budget", "'90s', '5m', '1h', or seconds.")
 
 
 def amount(value: float | str, units: Mapping[str, float], name: str, hint: str) -> float:
