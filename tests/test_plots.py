@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
 from dotbias import Recommender, interpret, plots, split
-from dotbias.callbacks import ActivationStats, GradientStats, Log, RateSweep, Sweep, describe
+from dotbias.callbacks import ActivationStats, GradientStats, Log, RateSweep, Sweep
+from dotbias.callbacks.stats import describe
 from dotbias.cli import main
 from dotbias.errors import DataError, MissingExtraError, SettingError
 from dotbias.gradient import collab_learner, fit_dot_bias, fit_net
