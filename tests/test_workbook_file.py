@@ -245,10 +245,11 @@ def test_the_command(tmp_path, world):
         result = run.invoke(app, [*arguments, "-o", str(tmp_path / "out.xlsx")])
         assert result.exit_code == 0, result.output
         assert pages in load_workbook(tmp_path / "out.xlsx").sheetnames
-    storage.save(tmp_path / "model", model(world.ratings, "sigmoid"), world.ratings)
+    storage.save(tmp_path / "model", model(world.ratings, "sigmoid"), world.ratings, metrics={"rmse": 0.912})
     result = run.invoke(app, [str(tmp_path / "model"), "-o", str(tmp_path / "out.xlsx")])
     assert result.exit_code == 0, result.output
     assert load_workbook(tmp_path / "out.xlsx").sheetnames == ["Intro", "model", "explain", "biases", "map"]
+    assert "Of held-out ratings: 0.912." in parts(tmp_path / "out.xlsx", "sharedStrings")["xl/sharedStrings.xml"]
     assert isinstance(run.invoke(app, ["--descent", "x"]).exception, SettingError)
 
 

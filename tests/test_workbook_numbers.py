@@ -187,6 +187,18 @@ def test_the_rate_is_halved_where_the_first_does_not_fall(table):
     assert falls(steep, 0, y_range=(500.0, 5000.0)).a.lr < falls(table.ratings, 0).a.lr
 
 
+def test_a_table_without_train_ratings_has_a_plan():
+    ratings = np.array([[3.0, np.nan], [np.nan, 4.0]])
+    draws = descend.Draws(np.full((2, 1), 0.5), np.full((2, 1), 0.5), np.zeros((2, 2)))
+    plan = descend.plan(ratings, draws, y_range=Y_RANGE, test_share=0.2, a=None, b=None)
+    assert plan.a.lr > 0.01 and np.isnan(run_part(ratings, draws, plan.a).train)
+
+
+def run_part(ratings, draws, s):
+    part = descend.parts(ratings, draws, 0.2)
+    return descend.descend(ratings, part, draws, s, mean=0.0, y_range=Y_RANGE, clip=1e3)[-1]
+
+
 def test_settings_that_are_given_stay(table):
     draws, *_ = prepared(table)
     given = Settings(lr=0.5, wd=7.0)

@@ -15,6 +15,7 @@ from ._sheet import Block, Book, Sheet
 
 SWEEPS, RIDGE = 20, 0.01
 CURVE = 7  # the first row of the table of RMSE
+LEFT = 3  # the first column of tables and sweeps
 DATA = CURVE + SWEEPS + 5  # the first row of the ratings
 
 
@@ -87,9 +88,9 @@ class Places(NamedTuple):
 
 def _data(shape: tuple[int, int], k: int) -> Places:
     n_users, n_items = shape
-    second = 2 + n_items
+    second = LEFT + n_items + 1
     return Places(
-        Block("als", DATA, 1, n_users, n_items),
+        Block("als", DATA, LEFT, n_users, n_items),
         Block("als", DATA, second, n_users, n_items),
         Block("als", DATA, second + n_items + 1, k + 1, k + 1),
     )
@@ -101,7 +102,7 @@ def _blocks(shape: tuple[int, int], k: int, sweep: int, *, bias: bool) -> tuple[
     extra = 2 * bias
     high = max(n_users, k + 2) + 2
     top = DATA + max(n_users, k + 1) + 3 + sweep * high + 1
-    left = 1 + bias * (k + n_items + 3)
+    left = LEFT + bias * (k + n_items + 3)
     users = Block("als", top, left, n_users, k + extra)
     return users, Block("als", top, left + k + extra + 1, k + extra, n_items)
 
@@ -143,6 +144,8 @@ def _write_data(sheet: Sheet, table: Crosstab, at: Places) -> None:
     sheet.formulas(at.ridge, lambda i, j: "ridge" if i == j else "0", RIDGE * np.eye(k1), "plain")
     sheet.text(2, 0, "ridge", "head")
     sheet.named_input(3, 0, RIDGE, "ridge")
+    words = "a user's factors = (Σ q qᵀ + ridge)⁻¹ · Σ rating·q over the items rated: array formulas (Ctrl+Shift+Enter)"
+    sheet.text(3, 1, words, "label_left")
 
 
 def _write_sweep(

@@ -9,7 +9,7 @@ import numpy as np
 from ._als import Sweep
 from ._crosstab import Crosstab
 from ._descend import Draws, Epoch, Plan, Settings, descend, mean_of, parts, references
-from ._factors import one_step, starts
+from ._factors import one_step, sentence, starts
 from ._intro import Exercise, Tour, number
 from ._solver import MOST
 from ._words import TEXT, UNKNOWN
@@ -48,7 +48,7 @@ def tours(m: Material) -> list[Tour]:
         Tour(
             "dotprod",
             "Every prediction is a dot product: the row of numbers left of it times the column above it.",
-            [_solver(m, bias=False), _step(m)],
+            [_solver(m, bias=False), _step(m), _other_pair(m)],
         ),
         Tour(
             "bias",
@@ -110,6 +110,18 @@ def _step(m: Material) -> Exercise:
         f"RMSE {number(first.rmse)}, then {number(half.rmse)}, then {number(after.rmse)}.",
         {"dotprod_users": first.after[0], "dotprod_items": half.after[1]},
         {"rmse_dotprod": after.rmse},
+    )
+
+
+def _other_pair(m: Material) -> Exercise:
+    users, items = starts(m.draws, bias=False)
+    user, item = m.table.user_labels[-1], m.table.titles[-1]
+    words = sentence("dotprod", users[-1], items[:, -1], user, item, bias=False)[1]
+    return Exercise(
+        f"In the line 'one prediction, in words' choose user {user} and {item}.",
+        f"It says: {words}.",
+        {"dotprod_user": user, "dotprod_item": item},
+        {"dotprod_words": words},
     )
 
 
@@ -206,7 +218,7 @@ def _course(epochs: list[Epoch], name: str) -> str:
         return train + "."
     lowest = int(tests.argmin())
     if tests[-1] > 1.01 * tests[lowest]:
-        return train + f", test lowest after {lowest} epochs, {number(tests[lowest])}, then up to {number(tests[-1])}."
+        return train + f", test lowest at epoch {lowest}, {number(tests[lowest])}, then up to {number(tests[-1])}."
     return train + f", test {number(tests[0])} to {number(tests[-1])}."
 
 

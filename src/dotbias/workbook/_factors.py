@@ -284,17 +284,17 @@ def _write_words(
     sheet.choose_from(4, 1, table.user_labels[u], "user_ids", f"{name}_user")
     sheet.merged(4, left, 7, "input")
     sheet.choose_from(4, left, table.titles[i], "titles", f"{name}_item")
-    places = (("u", f"SUMPRODUCT((user_ids={name}_user)*(ROW(user_ids)-{TOP}))", u + 1),)
-    places += (("i", f"SUMPRODUCT((titles={name}_item)*(COLUMN(titles)-COLUMN(ratings)+1))", i + 1),)
+    places = (("u", f'SUMPRODUCT((user_ids&""={name}_user&"")*(ROW(user_ids)-{TOP}))', u + 1),)
+    places += (("i", f'SUMPRODUCT((titles&""={name}_item&"")*(COLUMN(titles)-{left}))', i + 1),)
     for k, (letter, formula, value) in enumerate(places):
         sheet.formula(4, left + 7 + k, formula, value, "pale")
         sheet.book.name(f"{name}_row_{letter}", Block(name, 4, left + 7 + k, 1, 1).fixed())
-    formula, words = _sentence(name, params[0][u], params[1][:, i], table.user_labels[u], table.titles[i], bias=bias)
+    formula, words = sentence(name, params[0][u], params[1][:, i], table.user_labels[u], table.titles[i], bias=bias)
     sheet.formula(5, 0, formula, words, "words")
     sheet.book.name(f"{name}_words", Block(name, 5, 0, 1, 1).fixed())
 
 
-def _sentence(name: str, p: np.ndarray, q: np.ndarray, user: int | str, item: str, *, bias: bool) -> tuple[str, str]:
+def sentence(name: str, p: np.ndarray, q: np.ndarray, user: int | str, item: str, *, bias: bool) -> tuple[str, str]:
     """The formula that says ``0.71·0.19 + … = 0.91``, and what it says."""
     mine = [f"INDEX({name}_users,{name}_row_u,{k + 1})" for k in range(len(p))]
     its = [f"INDEX({name}_items,{k + 1},{name}_row_i)" for k in range(len(q))]

@@ -45,7 +45,7 @@ def write_many_epochs(book: Book, x: np.ndarray, y: np.ndarray) -> None:
     sheet.page.insert_chart(2, WALKS, _chart(book))
     sheet.widths((0, 0, 8), (1, WALKS - 2, 10.5), (WALKS - 1, WALKS - 1, 2), (WALKS, left, 9))
     sheet.scientific(Block("epochs_500", TOP, 1, N + 1, left))
-    sheet.finish(freeze=(TOP, 1), area=Block("epochs_500", 0, 0, TOP + 60, left - 1))
+    sheet.finish(freeze=(TOP, 1), area=Block("epochs_500", 0, 0, TOP + 60, left - 1), wide=2)
 
 
 def _write_walks(sheet: Sheet, name: str, words: str, left: int, size: int, x: np.ndarray, y: np.ndarray) -> Block:

@@ -111,7 +111,7 @@ def write_explain(book: Book, m: Material, at: Places, link: Callable[[str], str
         sheet.merged(row, 1, 3, "input")
         sheet.choose_from(row, 1, value, source, f"explain_{name}")
         before = at.ratings.top if name == "user" else at.ratings.left
-        formula = f"SUMPRODUCT(({source}=explain_{name})*({place}({source})-{before}))"
+        formula = f'SUMPRODUCT(({source}&""=explain_{name}&"")*({place}({source})-{before}))'
         sheet.formula(row, 4, formula, 1, "pale")
         book.name(f"explain_{name}_row", Block("explain", row, 4, 1, 1).fixed())
     for column, head in enumerate(("term", "user", "item", "adds")):

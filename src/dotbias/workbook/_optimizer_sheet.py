@@ -49,7 +49,7 @@ def write_optimizer(
     steps = Block(sheet.name, TOP, LEFT, T, left - LEFT - 1)
     sheet.mark(steps, f"MOD(${steps.at()},{N})=0", bottom=1, bottom_color="#1F3864")
     sheet.scientific(steps._replace(top=TOP, left=1, width=left))
-    sheet.finish(freeze=(TOP, 0), area=Block(sheet.name, 0, 0, TOP + 2 * N, left - 1))
+    sheet.finish(freeze=(TOP, 0), area=Block(sheet.name, 0, 0, TOP + 2 * N, left - 1), wide=len(optimizer.forms))
     return done
 
 

@@ -200,7 +200,8 @@ class Sheet:
         self.choose_from(row, column, value, self.book.choices(name, options), name)
 
     def choose_from(self, row: int, column: int, value: Value, source: str, name: str) -> None:
-        """A drop-down cell with a name that offers the cells of ``source``."""
+        """A drop-down cell with a name that offers the cells of ``source``, a reference or the name of one."""
+        source = dict(self.book.names).get(source, source)  # Google Sheets offers what a reference holds
         self.value(row, column, value, "input")
         rule = {"validate": "list", "source": "=" + source, "error_title": "Not one of the choices"}
         hint = "Choose from the list. The sheet choices says what a list offers; numbers can be changed there."

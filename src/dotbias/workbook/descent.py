@@ -170,9 +170,9 @@ def _write_compare(book: Book, paths: dict[str, list[tuple[str, Path, Block, Blo
             _write_column(sheet, chart, (top, column), path, (rmse, ends)[part], name, title, k, b=bool(part))
         title = "RMSE by epoch (logarithmic)" if log else "Intercept b by epoch"
         dress(chart, title, "epoch", words, log=log)
-        chart.set_legend({"position": "right"})
-        chart.set_size({"width": 860, "height": 380})
-        sheet.page.insert_chart(5 + 2 * (N_EPOCHS + 5), 7 * part, chart)
+        chart.set_legend({"position": "bottom", "font": {"size": 8}})
+        chart.set_size({"width": 760, "height": 400})
+        sheet.page.insert_chart(5 + 2 * (N_EPOCHS + 5), 8 * part, chart)
     sheet.widths((0, 0, 8), (1, len(forms), 14))
     sheet.finish(freeze=(3, 1))
 

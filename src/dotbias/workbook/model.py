@@ -223,8 +223,6 @@ def _write_model(book: Book, m: Material) -> Places:
     for block in (at.ratings, at.scores):
         sheet.mark(block, f"{at.part.at()}=2", bg_color="#FFD966", bold=True)
     sheet.whiten(at.ratings)
-    sheet.shade(at.ratings, "#F3F8FD", "#7FB2E5")
-    sheet.shade(at.scores, "#F5F3F9", "#A999C9")
     sheet.widths((0, 0, 10), (1, at.part.left + at.part.width, 5.6))
     for block in (at.scores, at.part):
         sheet.widths((block.left - 1, block.left - 1, 1.5))
@@ -264,5 +262,5 @@ def _write_scalars(sheet: Sheet, factors: Factors) -> None:
         column = 12 + 3 * k
         sheet.merged(2, column, 2, "head")
         sheet.merged(3, column, 2, "input_number")
-        sheet.text(2, column, name.replace("y_", "range, "), "head")
+        sheet.text(2, column, {"y_low": "from", "y_high": "to"}.get(name, name), "head")
         sheet.named_input(3, column, value, name, "input_number")
