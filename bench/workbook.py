@@ -27,7 +27,7 @@ HOWTO = Path(__file__).parent.parent / "docs" / "howto" / "workbook.md"
 START, END = "<!-- workbook: written by python -m bench workbook -->\n", "<!-- /workbook -->\n"
 CHOOSING, COUNTING = range(100), range(100, 200)
 Y_RANGE, K, SHARE, CLIP = (0.5, 5.0), 5, 0.2, 1000.0
-GRID = {"lr": (0.01, 0.02), "momentum": (0.0, 0.3, 0.5), "scale": (0.1, 0.3, 0.5)}
+GRID = {"lr": (0.01, 0.02), "momentum": (0.3, 0.5), "scale": (0.1, 0.3, 0.5)}  # momentum 0: nothing to see of it
 DECAYS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 
 
@@ -72,7 +72,7 @@ def outcome(ratings: np.ndarray, s: Settings, seeds: range) -> Outcome:
 
 
 def choose(ratings: np.ndarray) -> tuple[list[str], Settings]:
-    """The mildest overfit of at least 5 % that is smooth for all seeds, with and without decay; then the best decay."""
+    """The mildest overfit of at least 5 % without decay that is smooth for all seeds, so too with its best decay."""
     lines = ["| rate, momentum, scale | smooth without decay | test RMSE rises by |", "|---|---|---|"]
     tried = []
     for lr, momentum, scale in itertools.product(*GRID.values()):
@@ -83,14 +83,15 @@ def choose(ratings: np.ndarray) -> tuple[list[str], Settings]:
             tried.append((o.overfit, s))
     for _, s in sorted(tried, key=lambda pair: pair[0]):
         decayed = {wd: outcome(ratings, s._replace(wd=wd), CHOOSING) for wd in DECAYS}
-        if all(o.smooth == 1 for o in decayed.values()):
+        best = max(decayed, key=lambda wd: decayed[wd].gain)
+        if decayed[best].smooth == 1:
             break
     else:
-        raise SystemExit("no setting of the grid is smooth with every decay")
+        raise SystemExit("no setting of the grid is smooth with its best decay")
     lines += ["", f"With rate {s.lr:g}, momentum {s.momentum:g} and scale {s.scale:g}:", ""]
     lines += ["| decay | beats the constant | by (median) |", "|---|---|---|"]
     lines += [f"| {wd:g} | {o.wins:.0%} | {o.gain:.4f} |" for wd, o in decayed.items()]
-    return lines, s._replace(wd=max(decayed, key=lambda wd: decayed[wd].gain))
+    return lines, s._replace(wd=best)
 
 
 def random_table(seed: int) -> tuple[np.ndarray, int, tuple[float, float]]:
@@ -142,8 +143,8 @@ def main() -> None:
         "# The defaults of the workbook's sheet learn (written by python -m bench workbook)",
         "",
         f"The lesson's 15 × 15, {np.isfinite(ratings).sum()} ratings, {K} factors, 30 epochs, {SHARE:.0%} for testing.",
-        "Chosen on seeds 0-99: the mildest overfit of at least 5 % without decay, where train RMSE falls smoothly for",
-        "every seed with and without decay; then the decay with the largest median gain over the constant.",
+        "Chosen on seeds 0-99: the decay with the largest median gain over the constant; of the settings whose train",
+        "RMSE falls smoothly for every seed, with that decay and without, the mildest overfit of at least 5 % without.",
         "",
         *lines,
         "",
