@@ -1,7 +1,7 @@
-"""The workbooks: LibreOffice recalculates every formula, untouched and edited, to the library's own float64 numbers.
+"""The workbooks recalculated: LibreOffice computes every formula, untouched and edited, to the library's own numbers.
 
-Each edited book is opened with openpyxl (which drops all cached values), changed as a person would change it, and
-recalculated; what must come out is what ``steps`` computes for that input. LibreOffice runs once for all books:
+Each edited book is changed in its XML as a person would change it in a cell, and recalculated. Every exercise of every
+Intro is done so, and must come to what its sentence says. LibreOffice runs once for all books:
 ``apt-get install -y --no-install-recommends libreoffice-calc`` on Debian.
 """
 
@@ -9,41 +9,44 @@ import dataclasses
 import re
 import shutil
 import subprocess
-import sys
-import zipfile
 
 import numpy as np
-import polars as pl
 import pytest
-import typer
 import xlsxwriter
 from openpyxl import load_workbook
-from typer.testing import CliRunner
+from workbook_xml import Book, block, change
 
-from dotbias import steps, storage, workbook
-from dotbias.cli.sheet import sheet
+from dotbias import workbook
 from dotbias.datasets import planted
-from dotbias.errors import DataError, SettingError
 from dotbias.factors import Factors
 from dotbias.objective import Objective
 from dotbias.ratings import Ratings
-from dotbias.workbook import Settings, _crosstab, _epochs, _factors, _learn, _optimizer_sheet, _optimizers
-from dotbias.workbook.collab import default_settings
+from dotbias.workbook import (
+    Settings,
+    _als,
+    _crosstab,
+    _descent_exercises,
+    _epochs,
+    _exercises,
+    _factors,
+    _intro,
+    _learn,
+    _model_views,
+    _optimizer_sheet,
+    _optimizers,
+)
+from dotbias.workbook import _descend as descend
+from dotbias.workbook import model as of_model
+from dotbias.workbook.collab import prepare
 
-EXCEL_2010 = {
-    *("AVERAGE", "COS", "COUNT", "COUNTIF", "IF", "INDEX", "INTERCEPT", "MATCH", "MAX", "MEDIAN", "MIN", "MMULT"),
-    *("OFFSET", "RADIANS", "SIN", "SLOPE", "SQRT", "STDEVP", "SUM", "SUMPRODUCT", "SUMSQ", "SUMXMY2", "TANH"),
-}
 SMALL = {"n": 7, "n_factors": 3, "rng": 5}
-CHANGED = Settings(
-    lr=0.05, momentum=0.5, wd=1.0, scale=0.5, squash=True, pad=0.25, test_share=0.3, clip=1000.0
-)  # a drop-down each
-WILD = Settings(lr=0.5, momentum=0.9, wd=5.0, scale=2.0, test_share=0.1)
-STARTS = {"start_a": -2.0, "start_b": 12.0}
+A = Settings(lr=0.05, momentum=0.5, wd=1.0, scale=0.5, squash=True, pad=0.25, factors=2)  # each unlike the default
+B = Settings(lr=0.5, momentum=0.3, wd=5.0, scale=2.0, biases=False)  # far above any rate that learns
 PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry">
 <item oor:path="/org.openoffice.Office.Calc/Formula/Load">
 <prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item></oor:items>"""
+WRITTEN = ("small", "given", "descent", "identity", "sigmoid")
 
 
 def small_world() -> Ratings:
@@ -59,17 +62,48 @@ def model(ratings: Ratings, link: str) -> Factors:
     )
 
 
-def cell_of(book, name: str):
-    """The cell that a defined name stands for."""
-    sheet, place = book.defined_names[name].attr_text.split("!")
-    return book[sheet.strip("'")][place.replace("$", "").split(":")[0]]
+def halves(ratings: Ratings) -> tuple[Ratings, Ratings]:
+    """Train, and every fifth rating held out."""
+    held = np.arange(len(ratings)) % 5 == 0
+    return ratings.take(~held), ratings.take(held)
 
 
-def numbers(book, block) -> np.ndarray:
+def material(ratings: Ratings, rng=SMALL["rng"]):
+    table = _crosstab.most_rated(ratings, SMALL["n"])
+    return prepare(table, SMALL["n_factors"], np.random.default_rng(rng), ratings.scale())
+
+
+def tours() -> dict[str, list]:
+    """Book -> its tours, computed anew."""
+    ratings = small_world()
+    train, held_out = halves(ratings)
+    table = _crosstab.most_rated(train, 7)
+    factors = model(ratings, "identity")
+    return {
+        "small": _exercises.tours(material(ratings)),
+        "descent": _descent_exercises.tours(),
+        "identity": _model_views.tours(of_model._material(factors, train, table, held_out)),
+    }
+
+
+# What a book must hold ------------------------------------------------------------------------------------------
+
+
+def holds(book: Book, name: str, expected) -> None:
+    """The named cell or block holds what is expected, to 1e-6."""
+    cells = book.named(name)
+    if isinstance(expected, str):
+        assert cells[0, 0] == expected, name
+    else:
+        want = np.atleast_2d(np.asarray(expected, float))
+        cells = np.array(cells[: want.shape[0], : want.shape[1]], float)
+        np.testing.assert_allclose(cells, want, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def numbers(book: Book, block) -> np.ndarray:
     """A block's values; NaN where a cell holds no number."""
-    page = book[block.sheet]
-    rows = page.iter_rows(block.top + 1, block.top + block.height, block.left + 1, block.left + block.width)
-    return np.array([[c.value if isinstance(c.value, (int, float)) else np.nan for c in row] for row in rows], float)
+    values = book.values((block.sheet, block.top + 1, block.left + 1, block.height, block.width))
+    return np.array([[v if isinstance(v, float) else np.nan for v in row] for row in values])
 
 
 def close(got, expected):
@@ -80,11 +114,23 @@ def close(got, expected):
 # What a person does to the books --------------------------------------------------------------------------------
 
 
-def set_drop_downs(book, s: Settings):
-    names = ("learning_rate", "momentum", "weight_decay", "initial_scale", "padding", "test_share", "gradient_clip")
-    for name, value in zip(names, (s.lr, s.momentum, s.wd, s.scale, s.pad, s.test_share, s.clip), strict=True):
-        cell_of(book, name).value = value
-    cell_of(book, "squashing").value = "sigmoid" if s.squash else "none"
+def batches() -> dict[str, tuple[str, list]]:
+    """Edited book -> (source, exercises that do not disturb each other): each sheet's first, each sheet's second, …
+
+    What changes the ratings, the points or the test share changes every sheet, and stands alone; what is pasted over
+    *dotprod* (als) stands apart from dotprod's own.
+    """
+    found: dict[str, tuple[str, list]] = {}
+    for source, several in tours().items():
+        together: dict[str, int] = {}
+        for tour in several:
+            for exercise in (e for e in tour.exercises if e.edits):
+                alone = tour.sheet in ("data", "split", "outcome")
+                channel = {"als": "dotprod", "epochs_500": "momentum"}.get(tour.sheet, tour.sheet)
+                together[channel] = together.get(channel, 0) + 1
+                key = f"{source}_{tour.sheet}{together[channel]}" if alone else f"{source}_{together[channel]}"
+                found.setdefault(key, (source, []))[1].append(exercise)
+    return found
 
 
 def edited_table(table: np.ndarray) -> np.ndarray:
@@ -93,12 +139,6 @@ def edited_table(table: np.ndarray) -> np.ndarray:
     (there, gone), missing = np.argwhere(np.isfinite(table))[[0, 5]], np.argwhere(np.isnan(table))[0]
     table[tuple(there)], table[tuple(gone)], table[tuple(missing)] = 0.5, np.nan, 5.0
     return table
-
-
-def set_ratings(book, table: np.ndarray):
-    corner = cell_of(book, "ratings")
-    for (i, j), value in np.ndenumerate(table):
-        book["dotprod"].cell(corner.row + i, corner.column + j).value = None if np.isnan(value) else float(value)
 
 
 def other_settings(optimizer) -> dict[str, float]:
@@ -110,28 +150,30 @@ def other_settings(optimizer) -> dict[str, float]:
     return changed
 
 
-def set_descent(book):
-    for optimizer in _optimizers.OPTIMIZERS:
-        for name, value in other_settings(optimizer).items():
-            cell_of(book, name).value = value
-    for name, value in STARTS.items():
-        cell_of(book, name).value = value
-    cell_of(book, "x").value = 33
-    book["data"]["B10"].value = 100  # one y, off the line
+def change_descent() -> dict:
+    """Every drop-down of every optimizer, the start, one x; one y off the line."""
+    edits = {f"{k}_choice": v for optimizer in _optimizers.OPTIMIZERS for k, v in other_settings(optimizer).items()}
+    return edits | {"start_a": -2, "start_b": 12, "data!$A$5": 33, "data!$B$10": 100}
 
 
-def set_model(book):
-    cell_of(book, "model_users").value = 1.25  # the first user's bias
-    cell_of(book, "explain_user").value = 3
-    cell_of(book, "explain_item").value = 2
+def change_settings() -> dict:
+    runs = (("a", A), ("b", B))
+    return {f"{k}_{run}": v for run, s in runs for k, v in _learn.chosen(s, SMALL["n_factors"]).items()}
+
+
+def words_for_numbers() -> dict:
+    """Texts where numbers belong, as pasted: typing is refused. And no point left."""
+    edits = {f"{next(iter(optimizer.settings))}_choice": "fast" for optimizer in _optimizers.OPTIMIZERS}
+    edits |= {"adamw_rate_choice": "fast", "adam_start1": np.array([["here", "there"]], dtype=object)}
+    return edits | {"data_x": np.full((29, 1), np.nan)}
 
 
 EDITS = {
-    "settings": ("small", lambda book: set_drop_downs(book, CHANGED)),
-    "wild": ("small", lambda book: set_drop_downs(book, WILD)),
-    "ratings": ("small", lambda book: set_ratings(book, edited_table(_crosstab.most_rated(small_world(), 7).ratings))),
-    "descent_edited": ("descent", set_descent),
-    "identity_edited": ("identity", set_model),
+    "settings": ("small", change_settings),
+    "ratings": ("small", lambda: {"ratings": edited_table(material(small_world()).table.ratings)}),
+    "words": ("small", lambda: {"learning_rate_a": "fast", "padding_b": "none", "global_mean": "four"}),
+    "words_descent": ("descent", words_for_numbers),
+    "descent_edited": ("descent", change_descent),
 }
 
 
@@ -139,29 +181,29 @@ EDITS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, world):
+def folder(tmp_path_factory):
     """All books as the library writes them, and the edited copies."""
-    folder = tmp_path_factory.mktemp("books")
-    small = small_world()
-    workbook.collab(world.ratings, path=folder / "collab.xlsx", rng=1)
+    folder, small = tmp_path_factory.mktemp("books"), small_world()
+    train, held_out = halves(small)
     workbook.collab(small, path=folder / "small.xlsx", **SMALL)
+    workbook.collab(small, path=folder / "given.xlsx", n=4, n_factors=1, rng=1, settings=A, test_share=0.0)
     workbook.descent(folder / "descent.xlsx")
-    for link in ("identity", "sigmoid"):
-        workbook.of_model(model(small, link), small, path=folder / f"{link}.xlsx", n=7)
+    workbook.of_model(model(small, "identity"), train, path=folder / "identity.xlsx", n=7, held_out=held_out)
+    workbook.of_model(model(small, "sigmoid"), small, path=folder / "sigmoid.xlsx", n=7, held_out=0.9)
     with xlsxwriter.Workbook(folder / "liar.xlsx") as liar:
         liar.add_worksheet().write_formula("A1", "=1+1", None, 7)
-    for name, (source, edit) in EDITS.items():
-        book = load_workbook(folder / f"{source}.xlsx")
-        edit(book)
-        book.save(folder / f"{name}.xlsx")
+    for name, (source, edits) in EDITS.items():
+        change(folder / f"{source}.xlsx", folder / f"{name}.xlsx", edits())
+    for name, (source, exercises) in batches().items():
+        edits = {cell: value for exercise in exercises for cell, value in exercise.edits.items()}
+        change(folder / f"{source}.xlsx", folder / f"{name}.xlsx", edits)
     return folder
 
 
 @pytest.fixture(scope="module")
 def written(folder):
     """Name -> the book with its cached values, for those that the library wrote."""
-    names = ("collab", "small", "descent", "identity", "sigmoid")
-    return {name: load_workbook(folder / f"{name}.xlsx", data_only=True) for name in names}
+    return {name: Book(folder / f"{name}.xlsx") for name in WRITTEN}
 
 
 @pytest.fixture(scope="module")
@@ -175,85 +217,158 @@ def recalculated(folder, tmp_path_factory):
     command = ["soffice", f"-env:UserInstallation=file://{out}/profile", "--headless", "--norestore"]
     command += ["--convert-to", "xlsx", "--outdir", str(out), *map(str, sorted(folder.glob("*.xlsx")))]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    return {path.stem: load_workbook(path, data_only=True) for path in out.glob("*.xlsx")}
+    return {path.stem: Book(path) for path in out.glob("*.xlsx")}
 
 
 # The sheets compute what the library computes -------------------------------------------------------------------
 
 
 def test_nothing_is_taken_from_the_cache(recalculated):
-    assert recalculated["liar"].active["A1"].value == 2
+    assert recalculated["liar"].cells("Sheet1")[1, 1] == 2
 
 
-@pytest.mark.parametrize("name", ["collab", "small", "descent", "identity", "sigmoid"])
+@pytest.mark.parametrize("name", WRITTEN)
 def test_libreoffice_recalculates_to_the_cached_values(written, recalculated, name):
-    for page in written[name]:
-        for row in page.iter_rows():
-            for cell in row:
-                got = recalculated[name][page.title][cell.coordinate].value
-                if isinstance(cell.value, (int, float)):
-                    assert isinstance(got, (int, float)), (page.title, cell.coordinate, got)
-                    assert got == pytest.approx(cell.value, rel=1e-6, abs=1e-9), (page.title, cell.coordinate)
-                else:
-                    assert (got or "") == (cell.value or ""), (page.title, cell.coordinate)
+    for sheet in written[name].sheets:
+        cells, got = (books[name].cells(sheet) for books in (written, recalculated))
+        for place, value in cells.items():
+            if isinstance(value, float):
+                assert got[place] == pytest.approx(value, rel=1e-6, abs=1e-9), (sheet, place)
+            else:
+                assert got.get(place, "") == value, (sheet, place)
 
 
 def test_no_cell_is_an_error(recalculated):
+    """But #N/A in the columns that the charts draw, which is how a chart is told to draw nothing."""
     for name, book in recalculated.items():
-        for page in book:
-            for row in page.iter_rows():
-                assert not [c.coordinate for c in row if c.data_type == "e"], (name, page.title)
+        for sheet in book.sheets:
+            errors = book.errors(sheet)
+            if sheet == "learn":
+                errors = [(row, c) for row, c in errors if c <= _learn.AIDS or book.cells(sheet)[row, c] != "#N/A"]
+            assert not errors, (name, sheet, errors[:3])
 
 
-def check_descent(book, table: np.ndarray, draws, settings: Settings, y_range):
-    """Every number of every epoch."""
-    epochs = _crosstab.descend(table, draws, settings, n_epochs=30, y_range=y_range)
+# The exercises --------------------------------------------------------------------------------------------------
+
+
+def test_every_sheet_has_something_to_try():
+    bare = {"epochs_a", "compare", "contours", "biases", "map"}  # which only show
+    for name, several in tours().items():
+        assert {tour.sheet for tour in several if not tour.exercises} <= bare, name
+
+
+def test_every_exercise_comes_to_what_it_says(recalculated):
+    done = 0
+    for name, (_, exercises) in batches().items():
+        for exercise in exercises:
+            assert exercise.check, exercise.do
+            for cell, expected in exercise.check.items():
+                holds(recalculated[name], cell, expected)
+            done += 1
+    assert done > 30
+
+
+def test_what_is_to_be_looked_at_is_there(recalculated):
+    for name, several in tours().items():
+        for exercise in (e for tour in several for e in tour.exercises if not e.edits):
+            for cell, expected in exercise.check.items():
+                holds(recalculated[name], cell, expected)
+
+
+def test_the_sentences_hold_the_numbers(written):
+    """What the Intro prints is what is checked above: each checked number stands in its sentence."""
+    for name, several in tours().items():
+        text = " ".join(map(str, written[name].cells("Intro").values()))
+        for exercise in (e for tour in several for e in tour.exercises):
+            assert exercise.see in text
+            told = [v for k, v in exercise.check.items() if isinstance(v, float) and k.startswith(("rmse", "adamw_t"))]
+            if exercise.edits and told and "prediction of it" not in exercise.see:
+                assert any(_intro.number(v) in exercise.see for v in told), exercise
+
+
+# Every number ---------------------------------------------------------------------------------------------------
+
+
+def check_run(book, run: str, ratings, draws, s: Settings, *, clip, share=0.2, y_range=(0.5, 5.0)):
+    """Every number of every epoch of one run."""
+    part = descend.parts(ratings, draws, share)
+    mean = descend.mean_of(ratings, part)
+    epochs = descend.descend(ratings, part, draws, s, mean=mean, y_range=y_range, clip=clip)
     for e, epoch in enumerate(epochs):
-        at = _epochs.band(table.shape, epoch.users.shape[1], e)
+        at = _epochs.band(run, ratings.shape, epoch.users.shape[1], e)
         close(numbers(book, at.users), epoch.users)
         close(numbers(book, at.items), epoch.items.T)
         close(numbers(book, at.scores), epoch.scores)
         figures = numbers(book, at.users._replace(top=at.top + 1, left=1, height=3, width=1))[:, 0]
         close(figures, [epoch.train, epoch.test, epoch.loss])
-        if e < 30:
+        if e < len(epochs) - 1:
             close(numbers(book, at.push), epoch.push)
             close(numbers(book, at.user_gradient), epoch.user_gradient)
             close(numbers(book, at.item_gradient), epoch.item_gradient.T)
-            close(numbers(book, at.user_step), epoch.user_step)
-            close(numbers(book, at.item_step), epoch.item_step.T)
-    close(cell_of(book, "rmse_train").value, epochs[-1].train)
+    holds(book, f"rmse_train_{run}", epochs[-1].train)
     return epochs
 
 
-@pytest.mark.parametrize(("name", "settings"), [("settings", CHANGED), ("wild", WILD)])
-def test_changed_drop_downs_give_what_the_library_computes(recalculated, name, settings):
-    world = small_world()
-    table = _crosstab.most_rated(world, SMALL["n"])
-    draws = _crosstab.draw(table, SMALL["n_factors"], SMALL["rng"])
-    if name == "wild":  # set in the book, too: far above any rate that learns, and still no error cell
-        assert _crosstab.descend(table.ratings, draws, settings, n_epochs=30, y_range=world.scale())[-1].train > 1e3
-    check_descent(recalculated[name], table.ratings, draws, settings, world.scale())
+def test_changed_drop_downs_give_what_the_library_computes(recalculated):
+    m = material(small_world())
+    check_run(recalculated["settings"], "a", m.table.ratings, m.draws, A, clip=m.plan.clip)
+    wild = check_run(recalculated["settings"], "b", m.table.ratings, m.draws, B, clip=m.plan.clip)
+    assert wild[-1].train > 1e3  # and still no error cell
+    assert not recalculated["settings"].one("learn_message")
 
 
-def test_changed_ratings_give_what_the_library_computes(recalculated, written):
-    world, book = small_world(), recalculated["ratings"]
-    table = _crosstab.most_rated(world, SMALL["n"])
-    ratings, draws = edited_table(table.ratings), _crosstab.draw(table, SMALL["n_factors"], SMALL["rng"])
-    default = cell_of(written["small"], "learning_rate").value
-    settings = Settings(lr=default, clip=cell_of(written["small"], "gradient_clip").value)
-    check_descent(book, ratings, draws, settings, world.scale())
-    at = _factors.lay_out("dotprod", ratings.shape, 3)
-    error = np.where(np.isfinite(ratings), draws.users @ draws.items.T - np.nan_to_num(ratings), 0.0)
-    close(numbers(book, at.user_gradient), error @ draws.items)
-    close(numbers(book, at.item_gradient), draws.users.T @ error)
-    rmse = np.sqrt(np.sum(error**2) / np.isfinite(ratings).sum())
-    close([cell_of(book, f"rmse_{sheet}").value for sheet in ("dotprod", "bias")], rmse)
+def test_changed_ratings_give_what_the_library_computes(recalculated):
+    m, book = material(small_world()), recalculated["ratings"]
+    ratings = edited_table(m.table.ratings)
+    for run, s in (("a", m.plan.a), ("b", m.plan.b)):
+        check_run(book, run, ratings, m.draws, s, clip=m.plan.clip)
+    for bias, name in enumerate(("dotprod", "bias")):
+        users, items = _factors.starts(m.draws, bias=bool(bias))
+        step = _factors.one_step(ratings, users, items, m.step_rate, bias=bool(bias))
+        holds(book, f"rmse_{name}", step.rmse)
+        holds(book, f"rmse_{name}_after", step.rmse_after)
+        holds(book, f"{name}_users_after", step.after[0])
+        holds(book, f"{name}_items_after", step.after[1])
+        states = _als.als(ratings, *_factors.starts(m.draws, bias=False), bias=bool(bias))
+        holds(book, f"rmse_als_{name}", states[-1].rmse)
+    part = descend.parts(ratings, m.draws, 0.2)
+    how = {"mean": descend.mean_of(ratings, part), "wd": m.plan.b.wd}
+    for name, reached in zip(("constant", "biases"), descend.references(ratings, part, **how), strict=True):
+        holds(book, f"rmse_train_{name}", reached.train)
+        holds(book, f"rmse_test_{name}", reached.test)
+
+
+def test_the_random_state_of_the_book_is_the_rngs(written):
+    m = material(small_world())
+    holds(written["small"], "dotprod_users", m.draws.users)
 
 
 def test_all_sheets_of_factors_begin_with_the_same_rmse(written):
-    book = written["collab"]
-    start = [cell_of(book, f"rmse_{sheet}").value for sheet in ("dotprod", "bias", "movielens_emb")]
-    assert start[0] == pytest.approx(start[1], rel=1e-12) == pytest.approx(start[2], rel=1e-12)
+    start = [written["small"].one(f"rmse_{sheet}") for sheet in ("dotprod", "bias", "movielens_emb")]
+    assert start[0] == pytest.approx(start[1], rel=1e-9) == pytest.approx(start[2], rel=1e-9)
+
+
+def test_one_prediction_in_words(recalculated):
+    book = recalculated["small"]
+    words = book.one("dotprod_words")
+    products = re.findall(r"([\d.]+)·([\d.]+)", words)
+    assert len(products) == SMALL["n_factors"]
+    total = float(words.split(" = ")[1])
+    assert sum(float(a) * float(b) for a, b in products) == pytest.approx(total, abs=0.02)
+
+
+def test_texts_for_numbers_make_one_message_and_no_errors(recalculated):
+    book = recalculated["words"]
+    assert book.one("learn_message") == "A setting is not a number: it counts as 0."
+    curve = [book.cells("learn")[_learn.CURVE + 1 + e, 2] for e in range(31)]
+    assert len(set(curve)) == 1  # a rate of 0 learns nothing
+    assert recalculated["words_descent"].cells("basic_sgd")[5, 1] == 0
+
+
+def test_without_test_ratings_there_is_a_dash(written, recalculated):
+    for book in (written["given"], recalculated["given"]):
+        assert book.one("rmse_test_a") == book.one("lowest_a") == "–"
+        assert book.cells("learn")[_learn.CURVE + 1, _learn.AIDS + 1] == "#N/A"
 
 
 @pytest.mark.parametrize("name", ["descent", "descent_edited"])
@@ -268,16 +383,15 @@ def test_every_step_of_every_optimizer(recalculated, name, optimizer):
     if edited:
         y[5] = 100
     settings = {k: v.value for k, v in optimizer.settings.items()} | (other_settings(optimizer) if edited else {})
-    start = (STARTS["start_b"], STARTS["start_a"]) if edited else (1.0, 1.0)
-    page, left = recalculated[name][optimizer.sheet], _optimizer_sheet.LEFT + 4
+    cells, left = recalculated[name].cells(optimizer.sheet), _optimizer_sheet.LEFT + 4
     for form in optimizer.forms:
         heads = {}
-        while page.cell(_optimizer_sheet.TOP, left).value:
-            heads[page.cell(_optimizer_sheet.TOP, left).value] = left
+        while cells.get((_optimizer_sheet.TOP, left)):
+            heads[cells[_optimizer_sheet.TOP, left]] = left
             left += 1
         left += 1
         chosen = {argument: settings[cell] for argument, cell in form.arguments.items()}
-        (b, a), states = start, [{}, {}]
+        (b, a), states = (12.0, -2.0) if edited else (1.0, 1.0), [{}, {}]
         for t in range(145):
             error = a * x[t % 29] + b - y[t % 29]
             (b, states[0]), (a, states[1]) = (
@@ -285,19 +399,39 @@ def test_every_step_of_every_optimizer(recalculated, name, optimizer):
                 for p, g, s in ((b, 2 * error, states[0]), (a, 2 * error * x[t % 29], states[1]))
             )
             row = _optimizer_sheet.TOP + 1 + t
-            close([page.cell(row, heads["new b"]).value, page.cell(row, heads["new a"]).value], [b, a])
-            close(page.cell(row, heads["de/da"]).value, 2 * error * x[t % 29])
+            close([cells[row, heads["new b"]], cells[row, heads["new a"]]], [b, a])
+            close(cells[row, heads["de/da"]], 2 * error * x[t % 29])
+
+
+# A fitted model -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", ["identity", "sigmoid"])
 def test_the_sheets_predictions_are_the_models(written, recalculated, link):
-    ratings = small_world()
-    factors, table = model(ratings, link), _crosstab.most_rated(ratings, 7)
+    small = small_world()
+    factors, table = model(small, link), _crosstab.most_rated(halves(small)[0] if link == "identity" else small, 7)
     pairs = np.repeat(table.users, 7), np.tile(table.items, 7)
-    at = cell_of(written[link], "model_predictions")
     for book in (written[link], recalculated[link]):
-        got = [[book["model"].cell(at.row + i, at.column + j).value for j in range(7)] for i in range(7)]
-        np.testing.assert_allclose(np.ravel(got), factors.score(*pairs), rtol=1e-5)
+        got = book.named("model_predictions").astype(float)
+        np.testing.assert_allclose(got.ravel(), factors.score(*pairs), rtol=1e-5)
+
+
+def test_both_errors_are_named_and_right(recalculated):
+    small = small_world()
+    train, held_out = halves(small)
+    factors, table = model(small, "identity"), _crosstab.most_rated(train, 7)
+    for name, ratings in (("rmse_train", train), ("rmse_held_out", held_out)):
+        inside = np.isin(ratings.users, table.users) & np.isin(ratings.items, table.items)
+        errors = factors.score(ratings.users, ratings.items) - ratings.values
+        expected = [np.sqrt(np.mean(e**2)) for e in (errors[inside], errors)]  # of the cells shown, and below it of all
+        np.testing.assert_allclose(beneath(recalculated["identity"], name), expected, rtol=1e-5)
+    assert beneath(recalculated["sigmoid"], "rmse_held_out") == ["–", 0.9]  # no such cell was given, the figure was
+
+
+def beneath(book: Book, name: str) -> list:
+    """A named cell and the one below it."""
+    sheet, row, column, _, _ = block(book.names[name])
+    return book.values((sheet, row, column, 2, 1))[:, 0].tolist()
 
 
 def test_a_model_that_is_only_nearly_bilinear_says_so(tmp_path):
@@ -312,256 +446,17 @@ def test_a_model_that_is_only_nearly_bilinear_says_so(tmp_path):
         (Nearly(model(ratings, "identity")), "by 0.2 at most"),
     ):
         page = load_workbook(workbook.of_model(scorer, ratings, path=tmp_path / "a.xlsx", n=5))["Intro"]
-        assert words in page["A5"].value
+        assert words in page["A6"].value
 
 
-def test_a_changed_bias_moves_the_models_row(recalculated):
+def test_a_bias_model_has_no_map(tmp_path):
     ratings = small_world()
-    factors, table = model(ratings, "identity"), _crosstab.most_rated(ratings, 7)
-    bias = factors.user_bias.copy()
-    bias[table.users[0]] = 1.25
-    changed = dataclasses.replace(factors, user_bias=bias)
-    book = recalculated["identity_edited"]
-    at = cell_of(book, "model_predictions")
-    row = [book["model"].cell(at.row, at.column + j).value for j in range(7)]
-    np.testing.assert_allclose(row, changed.score(np.repeat(table.users[:1], 7), table.items), rtol=1e-5)
-    explained = cell_of(book, "explained").value
-    assert explained == pytest.approx(float(changed.score(table.users[2:3], table.items[1:2])[0]), rel=1e-5)
-
-
-# The numbers themselves -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("squash", [False, True])
-def test_gradients_are_those_of_the_loss(squash):
-    """Against finite differences of ½ Σ e² + ½·wd·‖·‖², through the squashing."""
-    world = small_world()
-    table = _crosstab.most_rated(world, 6)
-    draws = _crosstab.draw(table, 3, 0)
-    settings = Settings(wd=0.3, squash=squash, clip=1e9)
-    epoch = _crosstab.descend(table.ratings, draws, settings, n_epochs=0, y_range=(0.5, 5.0))[0]
-    train = _crosstab.parts(table.ratings, draws, settings.test_share) == 1
-    n = len(epoch.users)
-
-    def loss(params):
-        p, q = params[:n], params[n:]
-        z = p[:, 1:] @ q[:, 1:].T + p[:, :1] + q[:, 0]
-        scores = 0.0 + 5.5 / (1 + np.exp(-z)) if squash else z
-        return 0.5 * np.sum((np.nan_to_num(table.ratings) - scores)[train] ** 2) + 0.15 * np.sum(params**2)
-
-    gradient = np.r_[epoch.user_gradient, epoch.item_gradient]
-    assert loss(np.r_[epoch.users, epoch.items]) == pytest.approx(epoch.loss, rel=1e-12)
-    assert steps.gradient_error(loss, gradient, np.r_[epoch.users, epoch.items]) < 1e-7
-
-
-def test_test_ratings_teach_nothing():
-    """Changing every test rating leaves every parameter and the train RMSE as they were."""
-    table = _crosstab.most_rated(small_world(), 7)
-    draws = _crosstab.draw(table, 3, 5)
-    test = _crosstab.parts(table.ratings, draws, 0.2) == 2
-    runs = [
-        _crosstab.descend(np.where(test, value, table.ratings), draws, Settings(), n_epochs=30, y_range=(0.5, 5.0))
-        for value in (0.5, 5.0)
-    ]
-    np.testing.assert_array_equal(runs[0][-1].users, runs[1][-1].users)
-    assert runs[0][-1].train == runs[1][-1].train
-    assert test.sum() > 3 and runs[0][-1].test != runs[1][-1].test
-
-
-def test_every_choice_of_every_drop_down_stays_finite(world):
-    """What is offered on *learn* ends in numbers, at worst large ones (gradients are clipped, and said to be)."""
-    table = _crosstab.most_rated(world.ratings, 15)
-    draws = _crosstab.draw(table, 5, 0)
-    _, offered = _crosstab.rates(15, 5.0, 5)
-    for squash in (False, True):
-        for scale in (0.01, 2.0):
-            s = Settings(lr=max(offered), momentum=0.9, wd=5.0, scale=scale, squash=squash, pad=0.0, test_share=0.5)
-            last = _crosstab.descend(table.ratings, draws, s, n_epochs=30, y_range=(0.5, 5.0))[-1]
-            assert np.isfinite([last.train, last.loss]).all()
-
-
-def test_every_choice_of_the_optimizers_stays_finite():
-    x = np.array(_optimizers.X, float)
-    for optimizer in _optimizers.OPTIMIZERS:
-        base = {name: setting.value for name, setting in optimizer.settings.items()}
-        for name, setting in optimizer.settings.items():
-            for value in setting.options:
-                for form in optimizer.forms:
-                    path = _optimizers.run(form, base | {name: value}, x=x, y=2 * x + 30)
-                    assert np.isfinite(path.rmse).all(), (name, value)
-
-
-def test_contours_are_where_the_loss_says():
-    x = np.array(_optimizers.X, float)
-    y = 2 * x + 30 + np.sin(x)
-    levels, angles = np.array([2.0, 10.0]), np.linspace(0, 6, 9)
-    b, a = _optimizers.contours(x, y, levels, angles)
-    best = np.polyfit(x, y, 1)
-    least = np.mean((best[0] * x + best[1] - y) ** 2)
-    mse = np.mean((a[..., None] * x + b[..., None] - y) ** 2, axis=-1)  # (angles, levels)
-    np.testing.assert_allclose(mse, np.tile(levels**2 + least, (9, 1)), rtol=1e-9)
-
-
-def test_classical_momentum_walks_the_courses_path_at_a_tenth_of_the_rate():
-    optimizer = next(o for o in _optimizers.OPTIMIZERS if o.sheet == "momentum")
-    settings, x = {n: s.value for n, s in optimizer.settings.items()}, np.array(_optimizers.X, float)
-    course, classical = (_optimizers.run(form, settings, x=x, y=2 * x + 30) for form in optimizer.forms)
-    np.testing.assert_allclose(course.after, classical.after, rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("n", "highest", "k"), [(15, 5.0, 5), (7, 5.0, 2), (40, 100.0, 5), (15, 1.0, 5), (15, 5.0, 20)]
-)
-def test_the_default_rate_learns_on_any_scale(n, highest, k):
-    world = planted(60, 60, n_ratings=2_500, n_factors=2, noise=0.3, rng=2).ratings
-    table = _crosstab.most_rated(world, n)
-    scaled = table._replace(ratings=table.ratings * highest / 5.0)
-    rate, offered = _crosstab.rates(n, highest, k)
-    assert rate in offered
-    draws, y_range = _crosstab.draw(table, k, 0), (0.0, highest)
-    s = default_settings(scaled, rate, y_range)
-    epochs = _crosstab.descend(scaled.ratings, draws, s, n_epochs=30, y_range=y_range)
-    assert epochs[-1].train < 0.5 * min(epochs[0].train, float(np.nanstd(scaled.ratings)) * 2)
-
-
-# The file -------------------------------------------------------------------------------------------------------
-
-
-def test_only_functions_that_excel_2010_and_libreoffice_share(folder):
-    for path in folder.glob("*.xlsx"):
-        for page in load_workbook(path):
-            for row in page.iter_rows():
-                for cell in row:
-                    if cell.data_type == "f":
-                        formula = re.sub(r'"[^"]*"', "", cell.value)
-                        assert set(re.findall(r"([A-Z][A-Z0-9.]*)\(", formula)) <= EXCEL_2010, cell.value
-                        assert "#" not in formula and "_xl" not in formula and "{" not in formula
+    full = model(ratings, "identity")
+    bare = dataclasses.replace(full, users=full.users[:, :0], items=full.items[:, :0])
+    book = load_workbook(workbook.of_model(bare, ratings, path=tmp_path / "a.xlsx", n=5))
+    assert book.sheetnames == ["Intro", "model", "explain", "biases"]
 
 
 def test_titles_come_out_as_they_are(written, recalculated):
     for book in (written["small"], recalculated["small"]):
-        titles = [c.value for c in book["dotprod"][_factors.TOP][1:8]]
-        assert titles == _crosstab.most_rated(small_world(), 7).titles
-
-
-def test_titles_that_look_like_formulas_stay_text(tmp_path):
-    world = small_world()
-    odd = world.take(np.isin(world.items, [k for k, t in enumerate(world.item_titles) if t[0] in "=+-@"]))
-    book = load_workbook(workbook.collab(odd, path=tmp_path / "odd.xlsx", n=4, n_factors=2, rng=0))
-    heads = book["dotprod"][_factors.TOP][1:5]
-    assert all(c.data_type == "s" and c.value[0] in "=+-@" for c in heads)
-
-
-def test_ids_that_match_would_confuse_are_numbered(tmp_path):
-    frame = {"user": ["a*", "A*", "b?", "x", "x"], "item": ["=1", "=1", "~", "=1", "~"], "rating": [1.0, 2, 3, 4, 5]}
-    table = _crosstab.most_rated(Ratings.from_frame(pl.DataFrame(frame)), 4)
-    assert table.user_labels == ["1: A·", "2: a·", "3: b·", "4: x"]
-    assert table.item_labels == ["1: =1", "2: ·"]
-    assert table.titles == ["=1", "~"]
-
-
-def test_names_drop_downs_panes_and_pages(folder):
-    book = load_workbook(folder / "collab.xlsx")
-    assert book.sheetnames == [
-        *("Intro", "dotprod", "bias", "movielens_emb", "learn", "epochs", "outcome", "choices"),
-    ]
-    for name in ("learning_rate", "momentum", "weight_decay", "initial_scale", "squashing", "padding", "test_share"):
-        cell = cell_of(book, name)
-        assert any(cell.coordinate in rule.sqref for rule in book["learn"].data_validations.dataValidation), name
-    for page in book:
-        assert page.sheet_view.showGridLines is False
-        assert page.freeze_panes or page.title == "Intro"
-        assert page.page_setup.orientation == "landscape" and page.print_options is not None
-        assert page.sheet_properties.pageSetUpPr.fitToPage or page.title == "epochs"
-    for title in ("Loss by epoch", "Items by two of their factors"):
-        assert title in chart_xml(folder / "collab.xlsx")
-
-
-def chart_xml(path) -> str:
-    with zipfile.ZipFile(path) as z:
-        return "".join(z.read(n).decode() for n in z.namelist() if n.startswith("xl/charts/chart"))
-
-
-def test_the_factor_chart_shows_every_title(folder, world):
-    xml = chart_xml(folder / "collab.xlsx")
-    assert xml.count("<c:showSerName") >= 15
-    for title in _crosstab.most_rated(world.ratings, 15).titles:
-        assert title[: _learn.LABEL - 1] in xml
-
-
-def test_no_macros_and_under_a_megabyte(folder):
-    for path in folder.glob("*.xlsx"):
-        assert path.stat().st_size < 1e6, path
-        assert not [n for n in zipfile.ZipFile(path).namelist() if "vba" in n.lower()]
-
-
-def test_the_same_rng_gives_the_same_bytes(tmp_path, world):
-    first, second = (
-        workbook.collab(world.ratings, path=tmp_path / f"{k}.xlsx", n=5, n_factors=2, rng=9).read_bytes() for k in "ab"
-    )
-    assert first == second
-
-
-def test_neither_torch_nor_numba_is_loaded(tmp_path):
-    code = (
-        "import sys, polars as pl; from dotbias import workbook; from dotbias.ratings import Ratings\n"
-        "u, i = [k // 6 for k in range(36)], [k % 6 for k in range(36)]\n"
-        "r = Ratings.from_frame(pl.DataFrame({'user': u, 'item': i, 'rating': [1.0 + k % 5 for k in range(36)]}))\n"
-        f"workbook.collab(r, path={str(tmp_path / 'a.xlsx')!r}, rng=0)\n"
-        f"workbook.descent({str(tmp_path / 'b.xlsx')!r})\n"
-        "sys.exit(1 if {'torch', 'numba'} & set(sys.modules) else 0)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_what_makes_no_sense_is_refused(tmp_path, world):
-    path = tmp_path / "a.xlsx"
-    with pytest.raises(SettingError, match="n is 1"):
-        workbook.collab(world.ratings, path=path, n=1)
-    with pytest.raises(SettingError, match="n_factors is 0"):
-        workbook.collab(world.ratings, path=path, n_factors=0)
-    with pytest.raises(DataError, match="interactions without ratings"):
-        workbook.collab(dataclasses.replace(world.ratings, values=None), path=path)
-    with pytest.raises(SettingError, match=r"\.xlsx"):
-        workbook.descent(tmp_path / "a.xls")
-    with pytest.raises(SettingError, match="folder that exists"):
-        workbook.descent(tmp_path / "nowhere" / "a.xlsx")
-    short = model(small_world(), "identity")
-    with pytest.raises(DataError, match="rows beyond"):
-        workbook.of_model(short, world.ratings, path=path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_command(tmp_path, world):
-    app, run = typer.Typer(), CliRunner()
-    app.command()(sheet)
-    world.ratings.to_frame().write_csv(tmp_path / "ratings.csv")
-    for arguments, pages in (
-        (["--descent"], "basic_sgd"),
-        ([str(tmp_path / "ratings.csv"), "--n", "5", "--n-factors", "2"], "dotprod"),
-    ):
-        result = run.invoke(app, [*arguments, "-o", str(tmp_path / "out.xlsx")])
-        assert result.exit_code == 0, result.output
-        assert pages in load_workbook(tmp_path / "out.xlsx").sheetnames
-    storage.save(tmp_path / "model", model(world.ratings, "sigmoid"), world.ratings)
-    result = run.invoke(app, [str(tmp_path / "model"), "-o", str(tmp_path / "out.xlsx")])
-    assert result.exit_code == 0, result.output
-    assert load_workbook(tmp_path / "out.xlsx").sheetnames == ["Intro", "model", "explain", "choices"]
-    assert isinstance(run.invoke(app, ["--descent", "x"]).exception, SettingError)
-
-
-# The lesson's own ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rng", [0, 1, 42])
-def test_the_lessons_crosstab_learns_on_the_sheet(data, tmp_path, rng):
-    """From about 2.8 to under 0.5, at the rate named on the sheet; 15 × 15 under a megabyte."""
-    ratings = Ratings.from_csv(data / "ml-latest-small-2016" / "ratings.csv").with_item_table(
-        data / "ml-latest-small-2016" / "movies.csv"
-    )
-    path = workbook.collab(ratings, path=tmp_path / "lesson.xlsx", rng=rng)
-    book = load_workbook(path, data_only=True)
-    curve = [book["learn"].cell(_learn.CURVE_TOP + 1 + e, 2).value for e in range(31)]
-    assert 2.5 < curve[0] < 3.2 and curve[-1] < 0.5
-    assert cell_of(book, "learning_rate").value == 0.02
-    assert path.stat().st_size < 1e6
+        assert book.named("titles")[0].tolist() == material(small_world()).table.titles

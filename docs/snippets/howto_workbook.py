@@ -8,15 +8,17 @@ workbook.collab(ratings, path="book.xlsx", n=15, n_factors=5, rng=42)
 # --8<-- [end:collab]
 
 # --8<-- [start:settings]
-settings = workbook.Settings(lr=0.02, wd=2.0, squash=True)
-workbook.collab(ratings, path="squashed.xlsx", settings=settings)
+run_a = workbook.Settings(lr=0.02, wd=2.0, squash=True)
+run_b = workbook.Settings(lr=0.02, wd=2.0, biases=False)
+workbook.collab(ratings, path="squashed.xlsx", settings=run_a, compared=run_b, test_share=0.3)
 # --8<-- [end:settings]
 
 # --8<-- [start:of_model]
-from dotbias import fit_dot_bias
+from dotbias import fit_dot_bias, split
 
-factors = fit_dot_bias(ratings, n_factors=5, n_epochs=2, rng=0)
-workbook.of_model(factors, ratings, path="model.xlsx")  # Factors, or a scorer that has them
+parts = split.lesson(ratings)
+factors = fit_dot_bias(parts.train, n_factors=5, n_epochs=2, rng=0)
+workbook.of_model(factors, parts.train, path="model.xlsx", held_out=parts.test)
 # --8<-- [end:of_model]
 
 # --8<-- [start:descent]

@@ -51,7 +51,8 @@ def _of_data(data: str, output: Path, *, n: int, n_factors: int, seed: int) -> P
         return workbook.collab(ratings, path=output, n=n, n_factors=n_factors, rng=seed)
     stored = storage.load(data)
     if offers(stored.scorer, Bilinear):
-        return workbook.of_model(stored.scorer, stored.ratings, path=output, n=n)
+        measured = stored.metrics.get("rmse")  # on ratings held out when it was fitted, if there were any
+        return workbook.of_model(stored.scorer, stored.ratings, path=output, n=n, held_out=measured)
     kind = stored.manifest["kind"]
     what = f"{data} holds a model of kind {kind!r}, whose predictions are not one dot product plus biases."
     raise DataError(what, hint="fit one with als, sgd or dot_bias to open it in a sheet.")

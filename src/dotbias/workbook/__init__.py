@@ -7,7 +7,7 @@ numba is loaded.
 
 from __future__ import annotations
 
-from ._crosstab import Settings
+from ._descend import Settings
 from .collab import collab
 from .descent import descent
 from .model import of_model

@@ -2,73 +2,117 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ._crosstab import Crosstab, Draws
-from ._factors import Places, parameter_names
+from ._crosstab import Crosstab
+from ._descend import Draws
+from ._factors import Places as Factors
+from ._factors import parameter_names, starts
 from ._sheet import Block, Book, Sheet
 
 TOP = 8  # the first rating's row
-LEFT = 5  # the first column of the embeddings
+LEFT = 6  # the first column of the embeddings
 
 
-def write_embeddings(book: Book, table: Crosstab, draws: Draws, at: Places) -> None:
-    """The sheet *movielens_emb*: a rating per row; its embeddings come from the tables on *bias*, at ``at``."""
-    lead = "Ratings as rows. MATCH finds the row number; OFFSET and INDEX fetch the embedding from the tables on bias."
+class Places(NamedTuple):
+    """Fetched embeddings (N, K1) and the tables that they come from, (U, K1) and (I, K1)."""
+
+    fetched_users: Block
+    fetched_items: Block
+    users: Block
+    items: Block
+
+
+def write_embeddings(book: Book, table: Crosstab, draws: Draws, bias: Factors) -> None:
+    """The sheet *movielens_emb*: a rating per row; right of them the tables of embeddings, those of *bias*."""
+    lead = "Ratings as rows. MATCH finds a row number; OFFSET and INDEX fetch that row of the tables on the right."
     sheet = book.sheet("movielens_emb", "An embedding is a look-up", lead)
     u, i = np.nonzero(np.isfinite(table.ratings))  # (N,), (N,)
-    users, items = (np.c_[np.zeros(len(f)), f] for f in (draws.users, draws.items))
-    n, k1 = len(u), users.shape[1]
-    e_user, e_item = Block(sheet.name, TOP, LEFT, n, k1), Block(sheet.name, TOP, LEFT + k1, n, k1)
-    _write_heads(sheet, k1)
-    _write_places(sheet, table, at, u, i)
-    _write_fetched(sheet, at, e_user, e_item, (users[u], items[i]))
-    scores = np.sum(users[u, 1:] * items[i, 1:], axis=1) + users[u, 0] + items[i, 0]
-    _write_errors(sheet, e_user, e_item, scores, table.ratings[u, i])
+    users, items = starts(draws, bias=True)
+    items = items.T
+    n, k1, right = len(u), users.shape[1], LEFT + 2 * users.shape[1] + 4
+    at = Places(
+        Block(sheet.name, TOP, LEFT, n, k1),
+        Block(sheet.name, TOP, LEFT + k1, n, k1),
+        Block(sheet.name, TOP, right, len(users), k1),
+        Block(sheet.name, TOP, right + k1 + 3, len(items), k1),
+    )
+    _write_heads(sheet, at, k1)
+    _write_tables(sheet, at, table, users, items)
+    _write_places(sheet, at, table, bias, u, i)
+    _write_fetched(sheet, at, users[u], items[i])
+    _write_errors(sheet, at, np.sum(users[u, 1:] * items[i, 1:], axis=1) + users[u, 0] + items[i, 0], table, u, i)
     _write_one_hot(sheet, at, users, int(u[0]))
-    last = LEFT + 2 * k1
-    sheet.widths((0, 1, 10), (2, 4, 7), (LEFT, last - 1, 7), (last, last + 1, 10), (last + 2, LEFT + len(users), 7))
-    sheet.finish(freeze=(TOP, 3), tall=True)
+    last = at.items.left + k1
+    sheet.widths(
+        (0, 1, 9), (2, 2, 26), (3, 5, 7), (LEFT, LEFT + 2 * k1 - 1, 6.5), (LEFT + 2 * k1, LEFT + 2 * k1 + 1, 10)
+    )
+    sheet.widths((right - 2, right - 2, 2), (right - 1, right - 1, 9), (right, right + k1 - 1, 6.5))
+    sheet.widths((right + k1, right + k1, 2), (right + k1 + 1, right + k1 + 1, 9), (right + k1 + 2, right + k1 + 2, 34))
+    sheet.widths((at.items.left, last, 6.5))
+    sheet.page.repeat_rows(TOP - 1)
+    sheet.finish(freeze=(TOP, 3), pages=2, area=Block(sheet.name, 0, 0, TOP + max(n, len(items)), last))
 
 
-def _write_heads(sheet: Sheet, k1: int) -> None:
+def _write_heads(sheet: Sheet, at: Places, k1: int) -> None:
     names = parameter_names(k1, bias=True)
-    heads = ["user", "item", "rating", "user row", "item row", *(f"user {k}" for k in names)]
+    heads = ["user", "item", "title", "rating", "user row", "item row", *(f"user {k}" for k in names)]
     heads += [*(f"item {k}" for k in names), "prediction", "squared error"]
     for column, head in enumerate(heads):
         sheet.text(TOP - 1, column, head, "head")
+    for block, labels, words in (
+        (at.users, ["user"], "table of users"),
+        (at.items, ["item", "title"], "table of items"),
+    ):
+        left = block.left - len(labels)
+        sheet.band(TOP - 2, left, block.width + len(labels), words)
+        for column, head in enumerate([*labels, *names], start=left):
+            sheet.text(TOP - 1, column, head, "head")
     sheet.page.set_row(TOP - 1, 32)
 
 
-def _write_places(sheet: Sheet, table: Crosstab, at: Places, u: np.ndarray, i: np.ndarray) -> None:
-    """Ids as the data has them, the row numbers that MATCH finds, and the rating they lead to."""
-    ids = (("user_ids", Block("bias", at.ratings.top, 0, at.ratings.height, 1)),)
-    ids += (("item_ids", Block("bias", at.items.top - 1, at.items.left, 1, at.ratings.width)),)
-    for name, block in ids:
+def _write_tables(sheet: Sheet, at: Places, table: Crosstab, users: np.ndarray, items: np.ndarray) -> None:
+    """The embeddings themselves, a row each: the parameters on *bias*, where they can be changed."""
+    for i, user in enumerate(table.user_labels):
+        sheet.value(TOP + i, at.users.left - 1, user, "centre")
+    for j, (item, title) in enumerate(zip(table.item_labels, table.titles, strict=True)):
+        sheet.value(TOP + j, at.items.left - 2, item, "centre")
+        sheet.text(TOP + j, at.items.left - 1, title)
+    sheet.formulas(at.users, lambda i, k: f"INDEX(bias_users,{i + 1},{k + 1})", users, "user")
+    sheet.formulas(at.items, lambda j, k: f"INDEX(bias_items,{k + 1},{j + 1})", items, "item")
+    ids = (("emb_user_ids", at.users._replace(left=at.users.left - 1, width=1)),)
+    ids += (("emb_item_ids", at.items._replace(left=at.items.left - 2, width=1)),)
+    ids += (("emb_titles", at.items._replace(left=at.items.left - 1, width=1)),)
+    for name, block in (*ids, ("emb_users", at.users), ("emb_items", at.items)):
         sheet.book.name(name, block.ref)
+
+
+def _write_places(sheet: Sheet, at: Places, table: Crosstab, bias: Factors, u: np.ndarray, i: np.ndarray) -> None:
+    """Ids as the data has them, the row numbers that MATCH finds, and the title and rating they lead to."""
     for row, (user, item) in enumerate(zip(u.tolist(), i.tolist(), strict=True), start=TOP):
         sheet.value(row, 0, table.user_labels[user], "centre")
         sheet.value(row, 1, table.item_labels[item], "centre")
-        found = f"INDEX(bias!{at.ratings.all},D{row + 1},E{row + 1})"
-        sheet.formula(row, 2, found, float(table.ratings[user, item]), "rating")
-        sheet.formula(row, 3, f"MATCH(A{row + 1},user_ids,0)", user + 1, "centre")
-        sheet.formula(row, 4, f"MATCH(B{row + 1},item_ids,0)", item + 1, "centre")
+        sheet.formula(row, 2, f"INDEX(emb_titles,F{row + 1})", table.titles[item], "label_left")
+        found = f"INDEX(bias!{bias.ratings.all},E{row + 1},F{row + 1})"
+        sheet.formula(row, 3, found, float(table.ratings[user, item]), "rating")
+        sheet.formula(row, 4, f"MATCH(A{row + 1},emb_user_ids,0)", user + 1, "centre")
+        sheet.formula(row, 5, f"MATCH(B{row + 1},emb_item_ids,0)", item + 1, "centre")
 
 
-def _write_fetched(
-    sheet: Sheet, at: Places, e_user: Block, e_item: Block, values: tuple[np.ndarray, np.ndarray]
-) -> None:
+def _write_fetched(sheet: Sheet, at: Places, users: np.ndarray, items: np.ndarray) -> None:
     """The embeddings (N, K1) of each rating's user, by OFFSET, and item, by INDEX."""
-    corner = Block("bias", at.users.top, at.users.left, 1, 1).fixed()
-    sheet.formulas(e_user, lambda row, k: f"OFFSET({corner},$D{TOP + row + 1}-1,{k})", values[0], "user")
-    sheet.formulas(e_item, lambda row, k: f"INDEX(bias_items,{k + 1},$E{TOP + row + 1})", values[1], "item")
+    corner = f"${at.users.at()[: -len(str(TOP + 1))]}${TOP + 1}"
+    sheet.formulas(at.fetched_users, lambda r, k: f"OFFSET({corner},$E{TOP + r + 1}-1,{k})", users, "user")
+    sheet.formulas(at.fetched_items, lambda r, k: f"INDEX(emb_items,$F{TOP + r + 1},{k + 1})", items, "item")
 
 
-def _write_errors(sheet: Sheet, e_user: Block, e_item: Block, scores: np.ndarray, ratings: np.ndarray) -> None:
+def _write_errors(sheet: Sheet, at: Places, scores: np.ndarray, table: Crosstab, u: np.ndarray, i: np.ndarray) -> None:
     """Predictions and squared errors (N,), and their RMSE in one cell."""
-    n, last = len(scores), e_item.left + e_item.width
-    score, wrong = (Block(sheet.name, TOP, last + j, n, 1) for j in (0, 1))
-    given = Block(sheet.name, TOP, 2, n, 1)
+    e_user, e_item, n = at.fetched_users, at.fetched_items, len(scores)
+    score, wrong = (Block(sheet.name, TOP, e_item.left + e_item.width + j, n, 1) for j in (0, 1))
+    given = Block(sheet.name, TOP, 3, n, 1)
 
     def dot(row: int, _: int) -> str:
         biases = f"+{e_user.at(row)}+{e_item.at(row)}"
@@ -78,7 +122,7 @@ def _write_errors(sheet: Sheet, e_user: Block, e_item: Block, scores: np.ndarray
     def square(row: int, _: int) -> str:
         return f'IF({given.at(row)}="",0,({given.at(row)}-{score.at(row)})^2)'
 
-    errors = (ratings - scores) ** 2
+    errors = (table.ratings[u, i] - scores) ** 2
     sheet.formulas(score, dot, scores[:, None], "score")
     sheet.formulas(wrong, square, errors[:, None], "wrong")
     sheet.text(2, 0, "RMSE", "label")
@@ -97,6 +141,7 @@ def _write_one_hot(sheet: Sheet, at: Places, users: np.ndarray, chosen: int) -> 
     for row, words in ((3, "one-hot vector"), (4, "times the table"), (5, "looked up")):
         sheet.text(row, left - 1, words, "label")
     sheet.formulas(hot, lambda _, j: f"IF(one_hot_user={j + 1},1,0)", vector[None], "one_hot")
-    table = Block("bias", at.users.top, at.users.left, n_users, k1)
-    sheet.formulas(product, lambda _, k: f"MMULT({hot.row(0)},bias!{table.column(k)})", (vector @ users)[None], "user")
-    sheet.formulas(looked, lambda _, k: f"INDEX(bias_users,one_hot_user,{k + 1})", users[chosen][None], "user")
+    sheet.formulas(product, lambda _, k: f"MMULT({hot.row(0)},{at.users.column(k)})", (vector @ users)[None], "user")
+    sheet.formulas(looked, lambda _, k: f"INDEX(emb_users,one_hot_user,{k + 1})", users[chosen][None], "user")
+    sheet.book.name("one_hot_product", product.ref)
+    sheet.book.name("one_hot_looked_up", looked.ref)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._optimizers import HEADINGS, N_EPOCHS, NUDGE, OPTIMIZERS, Form, Optimizer, Path, X, estimates, run
+from ._optimizers import N_EPOCHS, NUDGE, OPTIMIZERS, START, Form, Optimizer, Path, X, estimates, heading, run
 from ._sheet import Block, Book, Sheet
 
 TOP = 6  # the first step's row
@@ -21,12 +21,10 @@ REDS = ("#C00000", "#7030A0")
 
 def write_optimizer(
     book: Book, optimizer: Optimizer, x: np.ndarray, y: np.ndarray
-) -> list[tuple[str, np.ndarray, Block]]:
-    """One optimizer's sheet. Returns (title, RMSE by epoch, where it stands) of each form."""
+) -> list[tuple[str, Path, Block, Block]]:
+    """One optimizer's sheet. Returns (title, path, where its RMSE by epoch and its new b stand) of each form."""
     sheet = book.sheet(optimizer.sheet, optimizer.title, optimizer.lead)
-    for column, (name, setting) in enumerate(optimizer.settings.items()):
-        sheet.text(2, column, setting.label, "head")
-        sheet.choose(3, column, setting.value, setting.options, name)
+    _write_settings(sheet, optimizer)
     settings = {name: setting.value for name, setting in optimizer.settings.items()}
     _write_points(sheet, x, y)
     left, done, columns = LEFT + 3, [], []
@@ -34,29 +32,74 @@ def write_optimizer(
         path = run(form, settings, x=x, y=y)
         first = left
         left = _write_form(
-            sheet, form, path, left, nudges=estimates(path, x, y) if optimizer.sheet == "basic_sgd" else None
+            sheet, form, path, left, k, nudges=estimates(path, x, y) if optimizer.sheet == "basic_sgd" else None
         )
         columns.append((form.title, first, left - 2))
         where = _write_rmse(sheet, form, path, k, left - 2)
-        done.append((form.title, path.rmse, where))
+        start = Block(sheet.name, TOP, left - 2, T, 1)  # new b
+        done.append((form.title, path, where, start))
+        _write_end(sheet, path, k, left - 2)
         left += 1
-    sheet.page.insert_chart(TOP + 8, 0, _rmse_chart(book, sheet.name, done))
-    sheet.page.insert_chart(TOP + 25, 0, _path_chart(book, sheet.name, columns))
+    sheet.page.insert_chart(TOP + 11, 0, _rmse_chart(book, sheet.name, done))
+    sheet.page.insert_chart(TOP + 27, 0, _path_chart(book, sheet.name, columns))
     sheet.page.set_row(2, 32)
     sheet.page.set_row(TOP - 1, 32)
     sheet.widths((0, 7, 11), (8, 8, 2), (LEFT, LEFT + 2, 6), (LEFT + 3, left, 12))
     sheet.widths(*[(first - 1, first - 1, 2) for _, first, _ in columns[1:]])
     steps = Block(sheet.name, TOP, LEFT, T, left - LEFT - 1)
     sheet.mark(steps, f"MOD(${steps.at()},{N})=0", bottom=1, bottom_color="#1F3864")
-    sheet.finish(freeze=(TOP, 0), tall=True)
+    sheet.scientific(steps._replace(top=TOP, left=1, width=left))
+    sheet.finish(freeze=(TOP, 0), area=Block(sheet.name, 0, 0, TOP + 2 * N, left - 1), wide=len(optimizer.forms))
     return done
+
+
+def side(optimizer: Optimizer, k: int) -> str:
+    """What a form is called where it stands beside another: left, right, or nothing."""
+    return ("left", "right")[k] if len(optimizer.forms) > 1 else ""
+
+
+def start_name(sheet: str, k: int, p: str) -> str:
+    """The name of the cell from which form k starts, as a number."""
+    return f"{sheet}_start_{p}{k + 1}"
+
+
+def _write_settings(sheet: Sheet, optimizer: Optimizer) -> None:
+    """Drop-downs, and where each form starts; below each the number that is used (0 for a text)."""
+    for column, (name, setting) in enumerate(optimizer.settings.items()):
+        sheet.text(2, column, setting.label, "head")
+        sheet.choose(3, column, setting.value, setting.options, f"{name}_choice")
+        sheet.used(4, column, setting.value, name)
+    left = len(optimizer.settings)
+    for k in range(len(optimizer.forms)):
+        for j, p in enumerate("ba"):
+            column = left + 2 * k + j
+            sheet.text(2, column, f"start of {p} {side(optimizer, k)}".strip(), "head")
+            sheet.formula(3, column, f"start_{p}", START, "input")
+            sheet.numbers_only(Block(sheet.name, 3, column, 1, 1))
+            sheet.used(4, column, START, start_name(sheet.name, k, p))
+        sheet.book.name(f"{sheet.name}_start{k + 1}", Block(sheet.name, 3, left + 2 * k, 1, 2).ref)
+
+
+def _write_end(sheet: Sheet, path: Path, k: int, new_b: int) -> None:
+    """Where the last step ends, to be copied and pasted as values over the start: five epochs more."""
+    row = TOP + N_EPOCHS + 2
+    optimizer = next(o for o in OPTIMIZERS if o.sheet == sheet.name)
+    left = max(len(optimizer.settings), 3) + 2 * k
+    if k == 0:
+        sheet.text(row, 0, "continue from here:", "words")
+        sheet.text(row + 1, 0, "copy b, a; paste their values over the start", "lead")
+    for j in range(2):
+        sheet.text(row - 1, left + j, f"{'ba'[j]} {side(optimizer, k)}".strip(), "head")
+        end = Block(sheet.name, TOP + T - 1, new_b + j, 1, 1).at()
+        sheet.formula(row, left + j, end, float(path.after[-1, j]), ("item", "user")[j])
+    sheet.book.name(f"{sheet.name}_end{k + 1}", Block(sheet.name, row, left, 1, 2).ref)
 
 
 def _write_points(sheet: Sheet, x: np.ndarray, y: np.ndarray) -> None:
     """Step number, x and y of each row; a line under each epoch."""
     for column, head in enumerate(("step", "x", "y"), start=LEFT):
         sheet.text(TOP - 1, column, head, "head")
-    data = Block("data", 4, 0, N, 2)
+    data = Block("data", 4, 3, N, 2)  # the points used
     for t in range(T):
         sheet.value(TOP + t, LEFT, t + 1, "centre")
     for k, values in enumerate((x, y)):
@@ -67,7 +110,7 @@ def _write_points(sheet: Sheet, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _write_form(
-    sheet: Sheet, form: Form, path: Path, left: int, *, nudges: tuple[np.ndarray, np.ndarray] | None
+    sheet: Sheet, form: Form, path: Path, left: int, number: int, *, nudges: tuple[np.ndarray, np.ndarray] | None
 ) -> int:
     """The columns of one form from ``left`` on: b, a, prediction, error², derivatives, state, new b, new a.
 
@@ -79,7 +122,8 @@ def _write_form(
     heads = ["b", "a", "prediction", "error²"]
     if nudges:
         heads += ["error² at b+0.01", "≈ de/db", "error² at a+0.01", "≈ de/da"]
-    heads += ["de/db", "de/da", *[f"{HEADINGS[s]} {p}" for s, _ in form.columns for p in "ba"], "new b", "new a"]
+    kept = dict.fromkeys(heading(s, p) for s, _ in form.columns for p in "ba")
+    heads += ["de/db", "de/da", *kept, "new b", "new a"]
     sheet.band(TOP - 2, left, len(heads), form.title)
     for k, head in enumerate(heads):
         sheet.text(TOP - 1, left + k, head, "head")
@@ -88,7 +132,7 @@ def _write_form(
         new = at[f"new {p}"]
         sheet.formulas(
             at[p],
-            lambda t, _, p=p, n=new: n.at(t - 1) if t else f"start_{p}",
+            lambda t, _, p=p, n=new: n.at(t - 1) if t else start_name(name, number, p),
             path.before[:, k : k + 1],
             "user" if p == "a" else "item",
         )
@@ -121,7 +165,7 @@ def _write_estimates(
 
 def _write_parameter(sheet: Sheet, form: Form, path: Path, at: dict[str, Block], p: str, k: int) -> None:
     """The kept columns and the new value of one parameter, from the form's templates."""
-    kept = {name: at[f"{HEADINGS[name]} {p}"] for name, _ in form.columns}
+    kept = {name: at[heading(name, p)] for name, _ in form.columns}
 
     def cell(template: str, t: int) -> str:
         words = {"p": at[p].at(t), "g": at[f"de/d{p}"].at(t), "t": Block("", TOP, LEFT, T, 1).at(t)}
@@ -130,6 +174,8 @@ def _write_parameter(sheet: Sheet, form: Form, path: Path, at: dict[str, Block],
         return _named(template, form).format(**words)
 
     for name, template in form.columns:
+        if name == "r" and p == "a":
+            continue  # one rate for both
         sheet.formulas(kept[name], lambda t, _, f=template: cell(f, t), path.state[name][:, k : k + 1], "gradient")
     style = "user" if p == "a" else "item"
     sheet.formulas(at[f"new {p}"], lambda t, _: cell(form.new, t), path.after[:, k : k + 1], style)
@@ -150,9 +196,16 @@ def _write_rmse(sheet: Sheet, form: Form, path: Path, k: int, new_b: int) -> Blo
     sheet.text(TOP - 1, left, "RMSE" if len(_forms(name)) == 1 else f"RMSE {('left', 'right')[k]}", "head")
     for epoch, rmse in enumerate(path.rmse.tolist()):
         row = TOP + N * epoch - 1
-        b, a = ((Block(name, row, new_b + j, 1, 1).at() if epoch else f"start_{p}") for j, p in enumerate("ba"))
-        sheet.formula(TOP + epoch, left, f"SQRT(SUMPRODUCT(({a}*x+{b}-y)^2)/COUNT(y))", rmse, "train")
+        cells = (Block(name, row, new_b + j, 1, 1).at() for j in (0, 1))
+        b, a = cells if epoch else (start_name(name, k, p) for p in "ba")
+        sheet.formula(TOP + epoch, left, rmse_formula(a, b), rmse, "train")
+    sheet.book.name(f"{name}_rmse{k + 1}", Block(name, TOP + N_EPOCHS, left, 1, 1).fixed())
     return Block(name, TOP, left, N_EPOCHS + 1, 1)
+
+
+def rmse_formula(a: str, b: str) -> str:
+    """RMSE over all points of the line a·x + b; a point that comes twice in an epoch counts once."""
+    return f"SQRT(SUMPRODUCT(counts*({a}*x+{b}-y)^2)/MAX(1,SUM(counts)))"
 
 
 def _forms(sheet: str) -> tuple[Form, ...]:
@@ -167,9 +220,9 @@ def dress(chart: Any, title: str, across: str, up: str, *, legend: bool = True, 
     chart.set_legend({"position": "bottom"} if legend else {"none": True})
 
 
-def _rmse_chart(book: Book, sheet: str, forms: list[tuple[str, np.ndarray, Block]]) -> Any:
+def _rmse_chart(book: Book, sheet: str, forms: list[tuple[str, Path, Block, Block]]) -> Any:
     chart = book.file.add_chart({"type": "line"})
-    for (title, _, where), colour in zip(forms, REDS, strict=False):
+    for (title, _, where, _), colour in zip(forms, REDS, strict=False):
         epochs = Block(sheet, TOP, 0, N_EPOCHS + 1, 1).ref
         look = {
             "line": {"color": colour, "width": 2.25},
@@ -209,7 +262,7 @@ def _path_chart(book: Book, sheet: str, forms: list[tuple[str, int, int]]) -> An
                 "line": {"none": True},
             }
         )
-    best = [Block("contours", 2, 1 + 2 * j, 1, 1).ref for j in (0, 1)]
+    best = [Block("contours", 2, column, 1, 1).ref for column in (7, 5)]  # b, a
     cross = {"type": "x", "size": 9, "border": {"color": "#000000", "width": 2}}
     chart.add_series(
         {

@@ -6,6 +6,7 @@ Formulas and numbers come from one table, ``OPTIMIZERS``; ``run`` steps through 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ class Form(NamedTuple):
         rule: from ``steps``, with everything set that no cell sets.
         arguments: the rule's argument -> the name of the cell that sets it.
         columns: (heading, formula) of what is kept per parameter, before the new value. In formulas ``{p}`` is the
-            parameter, ``{g}`` its gradient, ``{t}`` the step number, ``{d} {s} {h}`` the columns so headed in this
+            parameter, ``{g}`` its gradient, ``{t}`` the step number, ``{d} {s} {r}`` the columns so headed in this
             row and ``{d0} {s0}`` in the row above; words in <…> are cells by argument.
         new: the formula of the new value.
     """
@@ -64,8 +65,16 @@ class Optimizer(NamedTuple):
     forms: tuple[Form, ...]
 
 
+def annealed_adam(param: Any, grad: Any, state: steps.State, *, lr: float, **settings: float) -> tuple[Any, Any]:
+    """Adam without bias correction at a rate that falls along half a cosine over all steps; the rate is kept as r."""
+    rate = lr * (1 + math.cos(math.pi * state.get("t", 0) / (len(X) * N_EPOCHS))) / 2
+    new, after = steps.adam(param, grad, state, lr=rate, bias_correction=False, **settings)
+    return new, after | {"r": rate}
+
+
 _AVERAGE = "<beta1>*{d0}+(1-<beta1>)*{g}"
 _AVERAGE_OF_SQUARES = "<beta2>*{s0}+(1-<beta2>)*{g}^2"
+_ANNEALED = {"lr": "annealed_rate", "beta1": "annealed_beta1", "beta2": "annealed_beta2", "eps": "annealed_eps"}
 _EPS = Setting("ε, against division by 0", 1e-8, [1e-10, 1e-8, 1e-6, 1e-3])
 _CORRECTED = "{p}-<lr>/(1-<beta1>^{t})*{d}/(SQRT({s}/(1-<beta2>^{t}))+<eps>)"
 
@@ -144,7 +153,7 @@ OPTIMIZERS = (
         {
             "adam_rate": Setting("learning rate", 1.0, RATES["large"]),
             "adam_beta1": Setting("β₁, of gradients", 0.7, BETAS),
-            "adam_beta2": Setting("β₂, of squares", 0.99, BETAS),
+            "adam_beta2": Setting("β₂, of squares", 0.9, BETAS),
             "adam_eps": _EPS,
         },
         tuple(
@@ -162,53 +171,41 @@ OPTIMIZERS = (
         ),
     ),
     Optimizer(
-        "adamw",
-        "AdamW",
-        "Weight decay beside the gradient, not inside it: Adam would divide it by the size of the gradients.",
+        "adam_annealed",
+        "Adam with annealed rates",
+        "Left, one rate throughout; right, it falls along half a cosine to nearly 0: fast at first, calm at last.",
         {
-            "adamw_rate": Setting("learning rate", 1.0, RATES["large"]),
-            "adamw_beta1": Setting("β₁, of gradients", 0.7, BETAS),
-            "adamw_beta2": Setting("β₂, of squares", 0.99, BETAS),
-            "adamw_eps": _EPS,
-            "adamw_decay": Setting("weight decay", 0.01, [0.0, 0.001, 0.01, 0.1]),
+            "annealed_rate": Setting("learning rate at first", 1.0, RATES["large"]),
+            "annealed_beta1": Setting("β₁, of gradients", 0.7, BETAS),
+            "annealed_beta2": Setting("β₂, of squares", 0.9, BETAS),
+            "annealed_eps": _EPS,
         },
         tuple(
-            Form(
-                title,
-                steps.adam,
-                {
-                    "lr": "adamw_rate",
-                    "beta1": "adamw_beta1",
-                    "beta2": "adamw_beta2",
-                    "eps": "adamw_eps",
-                    argument: "adamw_decay",
-                },
-                columns,
-                new,
-            )
-            for title, argument, columns, new in (
+            Form(title, rule, _ANNEALED, (*rate, ("d", _AVERAGE), ("s", _AVERAGE_OF_SQUARES)), new)
+            for title, rule, rate, new in (
                 (
-                    "AdamW: decay of the parameter",
-                    "wd",
-                    (("d", _AVERAGE), ("s", _AVERAGE_OF_SQUARES)),
-                    _CORRECTED.replace("{p}", "{p}*(1-<lr>*<wd>)", 1),
+                    "the same rate throughout",
+                    partial(steps.adam, bias_correction=False),
+                    (),
+                    "{p}-<lr>*{d}/(SQRT({s})+<eps>)",
                 ),
                 (
-                    "Adam with L2: decay in the gradient",
-                    "l2",
-                    (
-                        ("h", "{g}+<l2>*{p}"),
-                        ("d", _AVERAGE.replace("{g}", "{h}")),
-                        ("s", _AVERAGE_OF_SQUARES.replace("{g}", "{h}")),
-                    ),
-                    _CORRECTED,
+                    "annealed: lr/2·(1 + cos(π·step/steps))",
+                    annealed_adam,
+                    (("r", f"<lr>*(1+COS(PI()*({{t}}-1)/{len(X) * N_EPOCHS}))/2"),),
+                    "{p}-{r}*{d}/(SQRT({s})+<eps>)",
                 ),
             )
         ),
     ),
 )
 
-HEADINGS = {"d": "direction", "s": "squares", "h": "gradient + decay"}
+HEADINGS = {"d": "direction", "s": "squares", "r": "rate"}
+
+
+def heading(column: str, parameter: str) -> str:
+    """What stands above a kept column; the rate is the same for both parameters and stands there once."""
+    return HEADINGS[column] if column == "r" else f"{HEADINGS[column]} {parameter}"
 
 
 class Path(NamedTuple):
@@ -262,8 +259,7 @@ def run(
             gradient = (2 * error, 2 * error * x_i)
             moved = [rule(p, g, s) for p, g, s in zip(param, gradient, states, strict=True)]
             new, states = [p for p, _ in moved], [s for _, s in moved]
-            kept = {"h": [g + chosen.get("l2", 0.0) * p for g, p in zip(gradient, param, strict=True)]}
-            kept |= {name: [s.get(name, 0.0) for s in states] for name in "ds"}
+            kept = {name: [s.get(name, 0.0) for s in states] for name in HEADINGS}
             rows.append((param, prediction, error**2, gradient, kept, new))
             param = new
         rmse.append(_rmse(param, x, y))
@@ -288,6 +284,49 @@ def estimates(path: Path, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.
 
 def _rmse(param, x: np.ndarray, y: np.ndarray) -> float:
     return float(np.sqrt(np.mean((param[1] * x + param[0] - y) ** 2)))
+
+
+def points_used(x: np.ndarray, y: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The n points of an epoch where some are missing (NaN): those that are whole, and from the first again.
+
+    Returns:
+        x (n,), y (n,) and counts (n,): 1 the first time a point comes, 0 when it comes again.
+    """
+    whole = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if not len(whole):
+        return np.zeros(n), np.zeros(n), np.zeros(n)
+    order = whole[np.arange(n) % len(whole)]
+    return x[order], y[order], (np.arange(n) < len(whole)).astype(float)
+
+
+def epoch_map(form: Form, settings: dict[str, float], *, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
+    """One epoch of gradient descent or momentum as a table (size + 1, size): where each of these starts ends.
+
+    The starts are 0 and the unit vectors of (b, a) or (b, a, direction of b, direction of a). Such an epoch is a
+    linear map and a shift, so that many epochs need no more rows than one each.
+    """
+    ends = []
+    for start in np.r_[np.zeros((1, size)), np.eye(size)]:
+        states = [{"d": d} for d in start[2:]] if size == 4 else [{}, {}]
+        param = list(start[:2])
+        for x_i, y_i in zip(x.tolist(), y.tolist(), strict=True):
+            error = param[1] * x_i + param[0] - y_i
+            moved = [
+                form.rule(p, g, s, **{k: settings[cell] for k, cell in form.arguments.items()})
+                for p, g, s in zip(param, (2 * error, 2 * error * x_i), states, strict=True)
+            ]
+            param, states = [p for p, _ in moved], [s for _, s in moved]
+        ends.append([*param, *(s["d"] for s in states)] if size == 4 else param)
+    return np.array(ends)
+
+
+def many_epochs(ends: np.ndarray, start: tuple[float, float], n: int) -> np.ndarray:
+    """(n + 1, size): what ``epoch_map``'s epoch makes of (b, a) time after time, directions beginning at 0."""
+    shift, matrix = ends[0], (ends[1:] - ends[0]).T
+    states = [np.r_[start, np.zeros(len(shift) - 2)]]
+    for _ in range(n):
+        states.append(matrix @ states[-1] + shift)
+    return np.array(states)
 
 
 def contours(x: np.ndarray, y: np.ndarray, levels: np.ndarray, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Pages, colours and cells shared by all workbooks: what looks finished, and what a formula's true value is.
 
-Every formula is written together with the value that the library computed for it in float64, so that a viewer which
-never recalculates shows the truth. Text is always written as text: a title that begins with ``=`` stays a title. This
-module knows no model; xlsxwriter (extra ``xlsx``) is imported when a ``Book`` is opened.
+Every formula is written together with the value that the library computed for it in float64 (to ten digits), so that a
+viewer which never recalculates shows the truth. Text is always written as text: a title that begins with ``=`` stays a
+title. This module knows no model; xlsxwriter (extra ``xlsx``) is imported when a ``Book`` is opened.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Book:
         self.file.set_properties({"title": title, "author": "dotbias", "created": datetime.datetime(2018, 2, 1)})
         self._formats: dict[str, Any] = {}
         self._choices: dict[str, list[Value]] = {}
+        self.names: list[tuple[str, str]] = []  # (name, reference) of what is defined for people
 
     def style(self, name: str) -> Any:
         """The format called ``name`` in STYLES."""
@@ -98,7 +99,13 @@ class Book:
 
     def name(self, name: str, reference: str) -> None:
         """Define ``name`` for a cell or block given as ``sheet!$A$1``."""
+        self.names.append((name, reference))
         self.file.define_name(name, f"={reference}")
+
+    def hidden_name(self, sheet: str, name: str, value: str) -> None:
+        """Define a name that belongs to one sheet and that no list shows, as Excel's add-ins keep their settings."""
+        self.file.define_name(f"{sheet}!{name}", f"={value}")
+        self.file.defined_names[-1][3] = True
 
     def choices(self, name: str, options: Sequence[Value]) -> str:
         """The reference of a list of options, to be written on the sheet *choices* by :meth:`save`."""
@@ -120,12 +127,14 @@ class Book:
     def _write_choices(self) -> None:
         if not self._choices:
             return
-        lead = "What the drop-downs offer. Change a value here to be offered another one (cells accept typed ones too)."
+        lead = "What the drop-downs offer. Drop-downs take nothing else: to try another number, change it here first."
         sheet = self.sheet("choices", "Choices", lead)
         for column, (name, options) in enumerate(self._choices.items()):
             sheet.text(3, column, name.replace("_", " "), "head")
             for row, option in enumerate(options):
                 sheet.value(4 + row, column, option, "input")
+            if not isinstance(options[0], str):
+                sheet.numbers_only(Block("choices", 4, column, len(options), 1))
         sheet.widths((0, len(self._choices) - 1, 15))
         sheet.finish(freeze=(4, 0))
 
@@ -170,33 +179,50 @@ class Sheet:
         look, write = self.book.style(style), self.page.write_formula
         for i, row in enumerate(values.tolist()):
             for j, value in enumerate(row):
-                cached = "" if value != value else value
+                cached = "" if value != value else float(f"{value:.10g}")  # the last six digits would fill the file
                 write(block.top + i, block.left + j, "=" + formula(i, j), look, cached)
 
+    def array(self, block: Block, formula: str, values: np.ndarray, style: str) -> None:
+        """One array formula (entered with Ctrl+Shift+Enter) over a block, with its true values (height, width)."""
+        look = self.book.style(style)
+        self.page.write_array_formula(*corners(block), "=" + formula, look, float(values[0, 0]))
+        for (i, j), value in np.ndenumerate(values):
+            if i or j:
+                self.page.write_number(block.top + i, block.left + j, float(f"{value:.10g}"), look)
+
+    def merged(self, row: int, column: int, width: int, style: str) -> None:
+        """Make one cell of ``width``; write into its first afterwards."""
+        if width > 1:
+            self.page.merge_range(row, column, row, column + width - 1, "", self.book.style(style))
+
     def choose(self, row: int, column: int, value: Value, options: Sequence[Value], name: str) -> None:
-        """A drop-down cell with a name; other values may be typed, after a question."""
+        """A drop-down cell with a name; it refuses what the list on *choices* does not offer."""
+        self.choose_from(row, column, value, self.book.choices(name, options), name)
+
+    def choose_from(self, row: int, column: int, value: Value, source: str, name: str) -> None:
+        """A drop-down cell with a name that offers the cells of ``source``, a reference or the name of one."""
+        source = dict(self.book.names).get(source, source)  # Google Sheets offers what a reference holds
         self.value(row, column, value, "input")
-        self.page.data_validation(
-            row,
-            column,
-            row,
-            column,
-            {
-                "validate": "list",
-                "source": "=" + self.book.choices(name, options),
-                "error_type": "warning",
-                "error_title": "Not one of the choices",
-                "error_message": "The sheet will compute with it all the same.",
-            },
-        )
+        rule = {"validate": "list", "source": "=" + source, "error_title": "Not one of the choices"}
+        hint = "Choose from the list. The sheet choices says what a list offers; numbers can be changed there."
+        self.page.data_validation(row, column, row, column, rule | {"error_message": hint})
         self.book.name(name, Block(self.name, row, column, 1, 1).fixed())
 
-    def named_input(self, row: int, column: int, value: float, name: str) -> None:
-        """A number that a person may change, with a name."""
-        self.value(row, column, value, "input")
-        rule = {"validate": "decimal", "criteria": "between", "minimum": -1e9, "maximum": 1e9}
-        self.page.data_validation(row, column, row, column, rule | {"error_message": "This must be a number."})
+    def used(self, row: int, column: int, value: Value, name: str) -> None:
+        """A cell called ``name`` with the number typed above it, or 0 for a text: so that no text makes errors."""
+        self.formula(row, column, f"N({column_letters(column)}{row})", value, "pale")
         self.book.name(name, Block(self.name, row, column, 1, 1).fixed())
+
+    def named_input(self, row: int, column: int, value: float, name: str, style: str = "input") -> None:
+        """A number that a person may change, with a name."""
+        self.value(row, column, value, style)
+        self.numbers_only(Block(self.name, row, column, 1, 1))
+        self.book.name(name, Block(self.name, row, column, 1, 1).fixed())
+
+    def numbers_only(self, block: Block, message: str = "This must be a number.") -> None:
+        """Refuse everything but numbers (and empty cells) where a person types."""
+        rule = {"validate": "decimal", "criteria": "between", "minimum": -1e9, "maximum": 1e9, "ignore_blank": True}
+        self.page.data_validation(*corners(block), rule | {"error_message": message})
 
     def widths(self, *columns: tuple[int, int, float]) -> None:
         """Column widths in characters: (first, last, width)."""
@@ -207,12 +233,18 @@ class Sheet:
     def shade(self, block: Block, low: str, high: str) -> None:
         """Colour the block's numbers from low to high."""
         rule = {"type": "2_color_scale", "min_color": low, "max_color": high}
-        self.page.conditional_format(*_corners(block), rule)
+        self.page.conditional_format(*corners(block), rule)
 
     def mark(self, block: Block, condition: str, **look: Any) -> None:
         """Mark the cells for which a formula, written for the block's first cell, is true."""
         rule = {"type": "formula", "criteria": "=" + condition, "format": self.book.file.add_format(look)}
-        self.page.conditional_format(*_corners(block), rule)
+        self.page.conditional_format(*corners(block), rule)
+
+    def scientific(self, block: Block) -> None:
+        """Show numbers beyond ±100,000 as 2E+05, so that they fit their columns."""
+        look = self.book.file.add_format({"num_format": "0E+00"})
+        rule = {"type": "cell", "criteria": "not between", "minimum": -99999.5, "maximum": 99999.5, "format": look}
+        self.page.conditional_format(*corners(block), rule)
 
     def whiten(self, block: Block) -> None:
         """Leave cells white that hold nothing."""
@@ -224,18 +256,26 @@ class Sheet:
         for j in range(1, width):
             self.text(row, column + j, "", "band")
 
-    def finish(self, *, freeze: tuple[int, int] = (0, 0), tall: bool = False, portrait: bool = False) -> None:
-        """Frozen panes and the printed page: one page wide, and one high unless ``tall``."""
+    def finish(
+        self,
+        *,
+        freeze: tuple[int, int] = (0, 0),
+        pages: int = 1,
+        wide: int = 1,
+        portrait: bool = False,
+        area: Block | None = None,
+    ) -> None:
+        """Frozen panes and printed pages: ``wide`` by ``pages`` at most; of the whole sheet or an area."""
         if any(freeze):
             self.page.freeze_panes(*freeze)
         if not portrait:
             self.page.set_landscape()
         self.page.set_paper(9)  # A4
         self.page.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
-        self.page.fit_to_pages(1, 0 if tall else 1)
+        self.page.fit_to_pages(wide, pages)
         self.page.set_footer("&L&8dotbias · &A&R&8page &P of &N")
-        if tall:
-            self.page.repeat_rows(0, max(freeze[0] - 1, 0))
+        if area:
+            self.page.print_area(*corners(area))
 
 
 @cache
@@ -250,5 +290,6 @@ def _plain_worksheet() -> type:
     return PlainWorksheet
 
 
-def _corners(block: Block) -> tuple[int, int, int, int]:
+def corners(block: Block) -> tuple[int, int, int, int]:
+    """First row, first column, last row, last column."""
     return block.top, block.left, block.top + block.height - 1, block.left + block.width - 1

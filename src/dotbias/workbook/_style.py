@@ -21,6 +21,7 @@ PLAIN: dict[str, Any] = {"valign": "vcenter"}
 STYLES: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 16, "font_color": "#1F3864"},
     "lead": {"font_color": "#595959", "italic": True},
+    "wrap_line": {"text_wrap": True, "valign": "top", "top": 1, "top_color": "#BFBFBF"},
     "wrap": {"text_wrap": True, "valign": "top"},
     "head": {"bold": True, "align": "center", "text_wrap": True, "bottom": 1, "bottom_color": "#808080"},
     "band": {"bold": True, "font_color": "#FFFFFF", "bg_color": "#1F3864"},
@@ -28,11 +29,19 @@ STYLES: dict[str, dict[str, Any]] = {
     "turned": {"rotation": 90, "align": "center", "valign": "bottom", "font_size": 8, "text_wrap": True},
     "wrong": {"num_format": "0.00", "bg_color": "#FBE3E3"},
     "train": {"num_format": "0.0000", "bg_color": "#FBE3E3"},
-    "tested": {"num_format": "0.0000", "bg_color": "#FFE9A8"},
+    "tested": {"num_format": "0.0000", "align": "right", "bg_color": "#FFE9A8"},
     "label": {"align": "right", "font_color": "#404040"},
     "label_left": {"align": "left", "font_color": "#404040"},
     "link": {"font_color": "#0563C1", "underline": 1, "bold": True, "valign": "top"},
     "plain": {"num_format": "0.00"},
+    "pale": {"num_format": "General", "align": "center", "font_size": 8, "font_color": "#808080"},
+    "words": {"font_color": "#1F3864", "bold": True},
+    "input_small": {"bg_color": "#FFF2CC", "num_format": "0.0", "font_size": 9, "align": "center"},
+    "result_whole": {"num_format": "0", "bold": True, "align": "center", "border": 1, "border_color": "#7030A0"},
+    "pale_number": {"num_format": "0.0000", "font_color": "#808080", "font_size": 8},
+    "used": {"num_format": "0.0###", "align": "center", "font_size": 9, "border": 1, "border_color": "#BFBFBF"},
+    "head_small": {"align": "center", "text_wrap": True, "font_size": 8, "valign": "bottom"},
+    "warning": {"font_color": "#C00000", "bold": True},
     "whole": {"num_format": "0"},
     "long": {"num_format": "0.0000"},
     "part": {"num_format": '[=1]"train";[=2]"test";"·"', "align": "center", "font_size": 8},
@@ -40,12 +49,13 @@ STYLES: dict[str, dict[str, Any]] = {
     "centre": {"num_format": "0", "align": "center"},
 }
 for _name, (_colour, _) in COLOURS.items():
-    _number = {"rating": "0.0##", "loss": "0.0000", "input": "General"}.get(_name, "0.00")
-    STYLES[_name] = {"bg_color": _colour, "num_format": _number}
+    _digits = {"rating": "0.0##", "loss": "0.0000", "input": "General"}.get(_name, "0.00")
+    STYLES[_name] = {"bg_color": _colour, "num_format": _digits}
 for _name in ("item", "user", "gradient", "rating", "score", "plain", "whole", "wrong"):
-    STYLES[_name]["font_size"] = 10
-STYLES["loss"] |= {"bold": True, "border": 1, "border_color": "#C00000"}
+    STYLES[_name]["font_size"] = 9
+STYLES["loss"] |= {"align": "center", "bold": True, "border": 1, "border_color": "#C00000"}
 STYLES["input"] |= {"border": 1, "border_color": "#BF9000", "align": "center", "font_color": "#1F3864"}
+STYLES["input_number"] = STYLES["input"] | {"num_format": "0.0000"}
 STYLES["rating"] |= {"align": "center"}
 STYLES["score"] |= {"align": "center"}
 STYLES["result"] = STYLES["score"] | {"bold": True, "border": 1, "border_color": "#7030A0", "font_size": 11}

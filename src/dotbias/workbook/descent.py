@@ -1,49 +1,27 @@
-"""Optimizers on a straight line in a workbook: every step of basic SGD, momentum, Adagrad, RMSProp, Adam and AdamW."""
+"""Optimizers on a straight line in a workbook: every step of SGD, momentum, Adagrad, RMSProp, Adam; and AdamW."""
 
 from __future__ import annotations
 
 from pathlib import Path as File
+from typing import Any
 
 import numpy as np
 
-from ._intro import Tour, intro
-from ._optimizer_sheet import ANGLES, LEVELS, N, dress, write_optimizer
-from ._optimizers import INTERCEPT, N_EPOCHS, OPTIMIZERS, SLOPE, START, X, contours
+from ._decay import write_decay
+from ._descent_exercises import tours
+from ._intro import intro
+from ._many_epochs import write_many_epochs
+from ._optimizer_sheet import ANGLES, LEVELS, N, dress, start_name, write_optimizer
+from ._optimizers import INTERCEPT, N_EPOCHS, OPTIMIZERS, SLOPE, START, Path, X, contours
 from ._sheet import Block, Book, Sheet
-
-NOTICE = {
-    "basic_sgd": (
-        "Raise the learning rate to 0.0002, then lower it to 0.00001. Type another start for b and a.",
-        "The estimate by finite differences is near the derivative. The slope is learned at once, the intercept not.",
-    ),
-    "momentum": (
-        "Set β to 0.98. Then give both forms the rate 0.0001.",
-        "The gradient changes its sign from point to point; the direction much less.",
-    ),
-    "adagrad": (
-        "Compare rates of 1, 5 and 10.",
-        "Intercept and slope move equally fast; but the squares only grow, and the steps only shrink.",
-    ),
-    "rmsprop": (
-        "Set β to 0.99, then 0.5.",
-        "It does not come to rest: near the minimum the steps stay as long as the rate.",
-    ),
-    "adam": (
-        "Set β₂ to 0.999, the usual value.",
-        "Without the correction the first steps are too long: √(1-β₂) is much smaller than 1-β₁.",
-    ),
-    "adamw": (
-        "Set the decay to 0 (both forms are one), then to 0.1.",
-        "The same number decays a lot in AdamW, and hardly at all in L2: there the gradient's size divides it.",
-    ),
-}
 
 
 def descent(path: str | File) -> File:
     """Write the workbook of optimizers: y = a·x + b on 29 points, one point per step, five epochs.
 
-    Every optimizer's learning rate, β and the start are cells to change; each sheet draws the RMSE by epoch and the
-    path over contour lines of the loss. The numbers are those of ``steps``.
+    Every optimizer's learning rate, β and start are cells to change; each sheet draws the RMSE by epoch and the path
+    over contour lines of the loss. Gradient descent and momentum go on for 500 epochs on a sheet of their own, and
+    AdamW has noisy data where decay helps. The numbers are those of ``steps``.
 
     Args:
         path: the .xlsx file to write.
@@ -59,28 +37,9 @@ def descent(path: str | File) -> File:
     facts = (
         "The points lie on y = 2·x + 30. Each sheet starts from a = b = 1 and sees a point per row: 29 an epoch.",
         "Every number that is not yellow is a formula. There are no macros: five epochs are five times 29 rows.",
+        "Five epochs more: copy the cells beside 'continue from here', and paste their values over the start.",
+        "Undo (Ctrl+Z) after each exercise: the outcomes are those of one change to the file as written.",
     )
-    tours = [
-        Tour(
-            "data",
-            "The 29 points and the line they lie on; where the descent starts.",
-            "Change the slope, or one y.",
-            "All sheets start anew, and the contour lines move to the new minimum.",
-        ),
-        *(Tour(o.sheet, o.lead, *NOTICE[o.sheet]) for o in OPTIMIZERS),
-        Tour(
-            "compare",
-            "All optimizers' RMSE, epoch by epoch.",
-            "Tune each one's learning rate on its own sheet.",
-            "A fair comparison tunes every rate: the default of one method is no good for another.",
-        ),
-        Tour(
-            "contours",
-            "Ellipses of equal loss, from the points alone.",
-            "Change the levels.",
-            "The valley is long and narrow because x is far from 0: its mean is larger than its spread.",
-        ),
-    ]
     lead = "What an optimizer does, from one derivative to AdamW. Read the sheets from left to right."
     colours = {
         "item": "the intercept b",
@@ -90,10 +49,12 @@ def descent(path: str | File) -> File:
         "gradient": "a derivative, or what an optimizer keeps of derivatives",
         "input": "yours to change: a number or a drop-down",
     }
-    intro(book, "Gradient descent", lead, facts=facts, tours=tours, colours=colours)
+    intro(book, "Gradient descent", lead, facts=facts, tours=tours(), colours=colours)
     x, y = np.array(X, float), SLOPE * np.array(X, float) + INTERCEPT
     _write_data(book, x, y)
     paths = {optimizer.sheet: write_optimizer(book, optimizer, x, y) for optimizer in OPTIMIZERS}
+    write_decay(book)
+    write_many_epochs(book, x, y)
     _write_compare(book, paths)
     _write_contours(book, x, y)
     return book.save(path)
@@ -104,23 +65,48 @@ def _write_data(book: Book, x: np.ndarray, y: np.ndarray) -> None:
     cells = (("true slope a", SLOPE, "true_slope"), ("true intercept b", INTERCEPT, "true_intercept"))
     cells += (("start of a", START, "start_a"), ("start of b", START, "start_b"))
     for row, (label, value, name) in enumerate(cells, start=3):
-        sheet.text(row, 3, label, "label")
-        sheet.named_input(row, 4, value, name)
+        sheet.text(row, 8, label, "label")
+        sheet.named_input(row, 9, value, name)
     xs, ys = Block("data", 4, 0, N, 1), Block("data", 4, 1, N, 1)
-    sheet.text(3, 0, "x", "head")
-    sheet.text(3, 1, "y", "head")
+    for column, head in enumerate(("x", "y", "whole?", "x used", "y used", "counts")):
+        sheet.text(3, column, head, "head")
     sheet.values(xs, x[:, None], "input")
-    sheet.formulas(ys, lambda i, _: f"true_slope*{xs.at(i)}+true_intercept", y[:, None], "score")
-    book.name("x", xs.ref)
-    book.name("y", ys.ref)
+    sheet.numbers_only(xs)
+    line = 'IF(ISNUMBER({x}),true_slope*{x}+true_intercept,"")'
+    sheet.formulas(ys, lambda i, _: line.format(x=xs.at(i)), y[:, None], "score")
+    sheet.book.name("data_x", xs.ref)
+    sheet.book.name("data_y", ys.ref)
+    _write_used(sheet, xs, ys, x, y)
     chart = book.file.add_chart({"type": "scatter"})
     marker = {"type": "circle", "size": 6, "fill": {"color": "#8064A2"}, "border": {"none": True}}
-    chart.add_series({"name": "points", "categories": f"={xs.ref}", "values": f"={ys.ref}", "marker": marker})
+    used = [Block("data", 4, 3 + k, N, 1).ref for k in (0, 1)]
+    chart.add_series({"name": "points", "categories": f"={used[0]}", "values": f"={used[1]}", "marker": marker})
     dress(chart, "29 points on a line", "x", "y", legend=False)
-    chart.set_size({"width": 560, "height": 360})
-    sheet.page.insert_chart(9, 3, chart)
-    sheet.widths((0, 1, 9), (2, 2, 3), (3, 3, 18), (4, 12, 9))
-    sheet.finish(freeze=(4, 0))
+    chart.set_size({"width": 520, "height": 360})
+    sheet.page.insert_chart(9, 7, chart)
+    sheet.widths((0, 5, 9), (6, 7, 3), (8, 8, 18), (9, 16, 9))
+    sheet.finish(freeze=(4, 0), area=Block("data", 0, 0, N + 6, 16))
+
+
+def _write_used(sheet: Sheet, xs: Block, ys: Block, x: np.ndarray, y: np.ndarray) -> None:
+    """The points that the sheets use: the whole ones, and from the first again, so that an epoch has its 29 steps."""
+    whole = Block("data", 4, 2, N, 1)
+    number = 'IF(COUNT({x},{y})=2,{k},"")'
+    sheet.formulas(
+        whole, lambda i, _: number.format(x=xs.at(i), y=ys.at(i), k=i + 1), np.arange(1.0, N + 1)[:, None], "whole"
+    )
+
+    def used(k: int, j: int) -> str:
+        order = f"SMALL({whole.all},MOD({k},COUNT({whole.all}))+1)"
+        if j == 2:
+            return f"IF({k}<COUNT({whole.all}),1,0)"
+        return f"IFERROR(INDEX({(xs, ys)[j].all},{order}),0)"
+
+    block = Block("data", 4, 3, N, 3)
+    sheet.formulas(block, used, np.c_[x, y, np.ones(N)], "whole")
+    for j, name in enumerate(("x", "y", "counts")):
+        sheet.book.name(name, block._replace(left=block.left + j, width=1).ref)
+    sheet.text(N + 4, 0, "A point without x or y is left out; the others come round again.", "lead")
 
 
 def _write_contours(book: Book, x: np.ndarray, y: np.ndarray) -> None:
@@ -131,11 +117,12 @@ def _write_contours(book: Book, x: np.ndarray, y: np.ndarray) -> None:
     levels = np.array(LEVELS)
     b, a = contours(x, y, levels, np.radians(ANGLES))
     slope, n = np.polyfit(x, y, 1).round(12), len(ANGLES)
+    count = "MAX(1,SUM(counts))"
     figures = (
-        ("best b", "INTERCEPT(y,x)", slope[1], "best_b"),
-        ("best a", "SLOPE(y,x)", slope[0], "best_a"),
-        ("mean of x", "AVERAGE(x)", x.mean(), "mean_x"),
-        ("spread of x", "STDEVP(x)", x.std(), "spread_x"),
+        ("mean of x", f"SUMPRODUCT(counts*x)/{count}", x.mean(), "mean_x"),
+        ("spread of x", f"SQRT(MAX(1E-12,SUMPRODUCT(counts*(x-mean_x)^2)/{count}))", x.std(), "spread_x"),
+        ("best a", f"SUMPRODUCT(counts*(x-mean_x)*y)/{count}/spread_x^2", slope[0], "best_a"),
+        ("best b", f"SUMPRODUCT(counts*y)/{count}-best_a*mean_x", slope[1], "best_b"),
     )
     for k, (label, formula, value, name) in enumerate(figures):
         sheet.text(2, 2 * k, label, "label")
@@ -146,12 +133,11 @@ def _write_contours(book: Book, x: np.ndarray, y: np.ndarray) -> None:
     for row, angle in enumerate(ANGLES.tolist(), start=5):
         sheet.value(row, 0, angle, "plain")
     for k, level in enumerate(LEVELS):
-        sheet.value(3, 1 + 2 * k, level, "input")
+        sheet.named_input(3, 1 + 2 * k, level, f"level_{k + 1}")
         at = Block("contours", 5, 1 + 2 * k, n, 2)
-        level_cell = Block("", 3, 1 + 2 * k, 1, 1).all.split(":")[0]
         sheet.text(4, 1 + 2 * k, "b", "head")
         sheet.text(4, 2 + 2 * k, "a", "head")
-        _write_ellipse(sheet, at, level_cell, np.c_[b[:, k], a[:, k]])
+        _write_ellipse(sheet, at, f"N(level_{k + 1})", np.c_[b[:, k], a[:, k]])
     sheet.widths((0, 0, 11), (1, 12, 11))
     sheet.finish(freeze=(5, 1))
 
@@ -166,27 +152,53 @@ def _write_ellipse(sheet: Sheet, at: Block, level: str, values: np.ndarray) -> N
     sheet.formulas(at, formula, values, "plain")
 
 
-def _write_compare(book: Book, paths: dict[str, list[tuple[str, np.ndarray, Block]]]) -> None:
-    """All forms' RMSE by epoch, side by side."""
-    sheet = book.sheet("compare", "Compare", "RMSE over all 29 points after each epoch, on every sheet's own settings.")
-    sheet.text(4, 0, "epoch", "head")
-    for epoch in range(N_EPOCHS + 1):
-        sheet.value(5 + epoch, 0, epoch, "centre")
-    chart = book.file.add_chart({"type": "line"})
-    forms = [(name, *form) for name, several in paths.items() for form in several]
-    for column, (name, title, rmse, where) in enumerate(forms, start=1):
-        sheet.text(3, column, name.replace("_", " "), "band")
-        sheet.text(4, column, title, "head")
-        block = Block("compare", 5, column, N_EPOCHS + 1, 1)
-        sheet.formulas(block, lambda i, _, s=name, w=where: f"{s}!{w.at(i)}", rmse[:, None], "train")
-        categories = Block("compare", 5, 0, N_EPOCHS + 1, 1).ref
-        chart.add_series(
-            {"name": f"{name.replace('_', ' ')}: {title}", "categories": f"={categories}", "values": f"={block.ref}"}
-        )
-    dress(chart, "RMSE by epoch (logarithmic)", "epoch", "RMSE", log=True)
-    chart.set_legend({"position": "right"})
-    chart.set_size({"width": 1000, "height": 420})
-    sheet.page.insert_chart(13, 0, chart)
-    sheet.page.set_row(4, 62)
+def _write_compare(book: Book, paths: dict[str, list[tuple[str, Path, Block, Block]]]) -> None:
+    """All forms' RMSE and intercept by epoch, side by side, on every sheet's own settings."""
+    lead = "After each epoch, with every sheet's own settings: RMSE over all points, and the intercept (30 is right)."
+    sheet = book.sheet("compare", "Compare", lead)
+    forms = [(name, k, *form) for name, several in paths.items() for k, form in enumerate(several)]
+    for part, (words, log) in enumerate((("RMSE", True), ("intercept b", False))):
+        top = 5 + part * (N_EPOCHS + 5)
+        sheet.text(top - 1, 0, "epoch", "head")
+        sheet.page.set_row(top - 1, 62)
+        for epoch in range(N_EPOCHS + 1):
+            sheet.value(top + epoch, 0, epoch, "centre")
+        chart = book.file.add_chart({"type": "line"})
+        for column, (name, k, title, path, rmse, ends) in enumerate(forms, start=1):
+            sheet.text(top - 2, column, name.replace("_", " "), "band")
+            sheet.text(top - 1, column, title, "head")
+            _write_column(sheet, chart, (top, column), path, (rmse, ends)[part], name, title, k, b=bool(part))
+        title = "RMSE by epoch (logarithmic)" if log else "Intercept b by epoch"
+        dress(chart, title, "epoch", words, log=log)
+        chart.set_legend({"position": "bottom", "font": {"size": 8}})
+        chart.set_size({"width": 760, "height": 400})
+        sheet.page.insert_chart(5 + 2 * (N_EPOCHS + 5), 8 * part, chart)
     sheet.widths((0, 0, 8), (1, len(forms), 14))
-    sheet.finish(freeze=(5, 1))
+    sheet.finish(freeze=(3, 1))
+
+
+def _write_column(
+    sheet: Sheet,
+    chart: Any,
+    at: tuple[int, int],
+    path: Path,
+    where: Block,
+    name: str,
+    title: str,
+    number: int,
+    *,
+    b: bool,
+) -> None:
+    """One form's RMSE or intercept by epoch, as a column and a line of the chart."""
+    block = Block("compare", *at, N_EPOCHS + 1, 1)
+    values = path.rmse if not b else np.r_[START, path.after[N - 1 :: N, 0]]
+
+    def formula(i: int, _: int) -> str:
+        if not b:
+            return f"{name}!{where.at(i)}"
+        return f"{name}!{where.at(N * i - 1)}" if i else start_name(name, number, "b")
+
+    sheet.formulas(block, formula, values[:, None], "item" if b else "train")
+    epochs = Block("compare", at[0], 0, N_EPOCHS + 1, 1).ref
+    words = f"{name.replace('_', ' ')}: {title}"
+    chart.add_series({"name": words, "categories": f"={epochs}", "values": f"={block.ref}"})
