@@ -37,7 +37,7 @@ class Batch(NamedTuple):
         return self.inputs[1]
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What the loop learns from: anything that yields batches.
 
     The rows may be ratings (:class:`Batches`), a table's columns, or pairs with items drawn beside them.
@@ -95,7 +95,7 @@ class Batches:
             yield Batch((users[part].long(), items[part].long(), *when), values[part])
 
 
-def fingerprint(batches: Source) -> str:
+def fingerprint(batches: BatchSource) -> str:
     """A SHA-256 of all batches in their own order: which data they hold, and how they are cut."""
     sha = hashlib.sha256()
     for batch in batches:

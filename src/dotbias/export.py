@@ -29,7 +29,7 @@ Format = Literal["csv", "parquet"]
 FORMATS = ("csv", "parquet")
 
 
-class Tables(NamedTuple):
+class ModelTables(NamedTuple):
     """A model as tables.
 
     Attributes:
@@ -43,7 +43,7 @@ class Tables(NamedTuple):
     model: dict[str, Any]
 
 
-def tables(scorer: Scorer, train: Ratings) -> Tables:
+def tables(scorer: Scorer, train: Ratings) -> ModelTables:
     """The tables of a bilinear scorer.
 
     Args:
@@ -57,14 +57,14 @@ def tables(scorer: Scorer, train: Ratings) -> Tables:
     check_rows(scorer, train, "train")
     why, hint = "tables of biases and embeddings", "fit dot_bias, als or gibbs."
     f = demand(scorer, Bilinear, why=why, hint=hint).factors()
-    return Tables(
+    return ModelTables(
         _table(train.user_ids.values, None, train.user_counts, f.user_bias, f.users),
         _table(train.item_ids.values, train.item_titles, train.item_counts, f.item_bias, f.items),
         _formula(f),
     )
 
 
-def write(parts: Tables, folder: str | Path, format: Format = "csv") -> list[Path]:
+def write(parts: ModelTables, folder: str | Path, format: Format = "csv") -> list[Path]:
     """Write users, items and model.json into a folder, each file whole or not at all.
 
     In CSV, text that a spreadsheet would take for a formula (it begins with = + - @, tab or line end) gets an

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from . import losses, schedules, steps
-from .batches import Batch, Batches, Source, fingerprint
+from .batches import Batch, Batches, BatchSource, fingerprint
 from .callbacks import Bar, Callback, Checkpoint, GapWarning, Rates, RateSweep, StopFitting, Sweep, Telling
 from .errors import DivergedError, SettingError, check_positive
 from .module_scorer import check_link, scorer_of, takes_times
@@ -37,7 +37,7 @@ class Learner:
     Args:
         model: any ``nn.Module`` called with a batch's inputs; of ratings ``model(users, items[, times])`` with rows
             (B,) -> predictions (B,).
-        train: what it learns from: Ratings, or batches of your own (``batches.Source``).
+        train: what it learns from: Ratings, or batches of your own (``batches.BatchSource``).
         valid: what it is watched on; may steer the fit, is never learned from.
         loss: one of ``losses``, or (prediction (B,), target (B,)) -> scalar.
         step_loss: (model, batch) -> scalar, in the place of ``loss``: for losses of more than one prediction. What it
@@ -72,8 +72,8 @@ class Learner:
     def __init__(
         self,
         model: nn.Module,
-        train: Ratings | Source,
-        valid: Ratings | Source | None = None,
+        train: Ratings | BatchSource,
+        valid: Ratings | BatchSource | None = None,
         *,
         loss: losses.Loss | losses.Function = losses.mse,
         step_loss: losses.StepLoss | None = None,
@@ -102,7 +102,7 @@ class Learner:
         self.rates: list[float] = []
         self.n_batches = len(self.batches)
 
-    def _source(self, data: Ratings | Source, bs: int) -> Source:
+    def _source(self, data: Ratings | BatchSource, bs: int) -> BatchSource:
         if not isinstance(data, Ratings):
             return data
         return Batches(data, bs=bs, device=self.device, times=takes_times(self.model))
@@ -291,7 +291,7 @@ class Learner:
         return {**fit, **data, "key": self.key}
 
 
-def _fingerprint(data: Ratings | Source | None) -> str | None:
+def _fingerprint(data: Ratings | BatchSource | None) -> str | None:
     if data is None:
         return None
     return data.fingerprint() if isinstance(data, Ratings) else fingerprint(data)

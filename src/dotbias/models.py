@@ -41,7 +41,7 @@ class DotProduct(nn.Module):
         return (u * i).sum(1)
 
 
-class Bilinear(nn.Module):
+class BilinearModule(nn.Module):
     """A model that is mean + biases + dot product under a link, and so can be taken to the waist.
 
     Derive from it, and say how in ``factors``; ``Learner.scorer()`` then gives Factors.
@@ -56,7 +56,7 @@ class Bilinear(nn.Module):
         raise NotImplementedError
 
 
-class EmbeddingDot(Bilinear):
+class EmbeddingDot(BilinearModule):
     """A vector per user and per item, and their dot product: a prediction without biases or range.
 
     Args:
@@ -143,7 +143,7 @@ class Range(nn.Module):
         return f"y_range={self.y_range}, padding={float(self.padding.detach()):.3g}"
 
 
-class EmbeddingDotBias(Bilinear):
+class EmbeddingDotBias(BilinearModule):
     """Dot product plus biases, squashed into the rating range: the lesson's model.
 
     prediction = range(mean + user bias + item bias + user · item)

@@ -15,7 +15,7 @@ from .errors import ModelFileError, SettingError
 from .factors import Factors, implied_ridge
 from .ids import Tables
 from .losses import Loss
-from .models import Bilinear, EmbeddingDotBias, EmbeddingNet, SideFeatures
+from .models import BilinearModule, EmbeddingDotBias, EmbeddingNet, SideFeatures
 from .objective import Objective
 from .ratings import Ratings
 from .scorer import Ranks, Scorer, State, Stored, Timed
@@ -30,12 +30,12 @@ def takes_times(model: nn.Module) -> bool:
 
 
 def scorer_of(model: nn.Module, train: Ratings, loss: Loss) -> Scorer:
-    """A module fitted to train, as a Scorer: Factors where it is ``Bilinear``, else a ModuleScorer.
+    """A module fitted to train, as a Scorer: Factors where it is a ``BilinearModule``, else a ModuleScorer.
 
     Rows that train never rated are cold: zero bias and factors; for a module of the user's own, train's mean rating.
     """
     seen, objective = (train.user_counts > 0, train.item_counts > 0), objective_of(loss, train)
-    if not isinstance(model, Bilinear):
+    if not isinstance(model, BilinearModule):
         mean = float(train.explicit().mean(dtype=np.float64))
         return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
     raw = model.factors(objective)

@@ -19,7 +19,7 @@ SEPARATORS = ("::", "\t", ",", "|", ";")
 STAND_IN = "\x1f"  # polars splits on one byte: a longer separator is replaced by this one
 
 
-class Sheet(NamedTuple):
+class TextTable(NamedTuple):
     """A text file that is understood: its separator, header and names.
 
     Attributes:
@@ -159,7 +159,7 @@ def open_sheet(
     header: bool | None = None,
     encoding: str | None = None,
     names: Sequence[str] = (),
-) -> Sheet:
+) -> TextTable:
     """Understand a text file: unpack it, find its encoding, separator and header.
 
     Args:
@@ -185,7 +185,7 @@ def open_sheet(
     if len(separator.encode()) > 1:
         raw = text.read_bytes() if isinstance(text, Path) else text
         text, separator = raw.replace(separator.encode(), STAND_IN.encode()), STAND_IN
-    return Sheet(name, text, separator, header, _distinct(fields), skipped, notes)
+    return TextTable(name, text, separator, header, _distinct(fields), skipped, notes)
 
 
 def _check_arguments(separator: object, header: object, encoding: object) -> None:

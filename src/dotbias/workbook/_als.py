@@ -19,7 +19,7 @@ LEFT = 3  # the first column of tables and sweeps
 DATA = CURVE + SWEEPS + 5  # the first row of the ratings
 
 
-class Sweep(NamedTuple):
+class AlsSweep(NamedTuple):
     """Parameters after a sweep, as the sheet has them, so that users @ items is every prediction.
 
     Attributes:
@@ -33,7 +33,7 @@ class Sweep(NamedTuple):
     rmse: float
 
 
-def als(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, *, bias: bool, n: int = SWEEPS) -> list[Sweep]:
+def als(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, *, bias: bool, n: int = SWEEPS) -> list[AlsSweep]:
     """n + 1 states, the start first.
 
     Args:
@@ -54,7 +54,7 @@ def als(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, *, bias: bool
             users, items = _users(r, there, users, items, bias=bias), items
             items = _items(r, there, users, items, bias=bias)
         errors = there * (r - users @ items)
-        states.append(Sweep(users, items, float(np.sqrt(np.sum(errors**2) / there.sum()))))
+        states.append(AlsSweep(users, items, float(np.sqrt(np.sum(errors**2) / there.sum()))))
     return states
 
 
@@ -78,7 +78,7 @@ def _regress(design: np.ndarray, there: np.ndarray, target: np.ndarray) -> np.nd
 # The sheet ------------------------------------------------------------------------------------------------------
 
 
-class Places(NamedTuple):
+class AlsPlaces(NamedTuple):
     """Where the data lie: ratings with 0 for none, 1 for each that is there, and the ridge on a diagonal (K1, K1)."""
 
     ratings: Block
@@ -86,10 +86,10 @@ class Places(NamedTuple):
     ridge: Block
 
 
-def _data(shape: tuple[int, int], k: int) -> Places:
+def _data(shape: tuple[int, int], k: int) -> AlsPlaces:
     n_users, n_items = shape
     second = LEFT + n_items + 1
-    return Places(
+    return AlsPlaces(
         Block("als", DATA, LEFT, n_users, n_items),
         Block("als", DATA, second, n_users, n_items),
         Block("als", DATA, second + n_items + 1, k + 1, k + 1),
@@ -126,7 +126,7 @@ def write_als(book: Book, table: Crosstab, starts: tuple[np.ndarray, np.ndarray]
     sheet.finish(freeze=(4, 0), area=Block("als", 0, 0, second.top + second.height, right))
 
 
-def _write_data(sheet: Sheet, table: Crosstab, at: Places) -> None:
+def _write_data(sheet: Sheet, table: Crosstab, at: AlsPlaces) -> None:
     k1 = at.ridge.width
     there = np.isfinite(table.ratings)
     heads = ((at.ratings, "ratings, 0 for none"), (at.there, "1 where there is one"), (at.ridge, "ridge"))
@@ -149,7 +149,7 @@ def _write_data(sheet: Sheet, table: Crosstab, at: Places) -> None:
 
 
 def _write_sweep(
-    sheet: Sheet, data: Places, state: Sweep, sweep: int, shape: tuple[int, int], k: int, *, bias: bool
+    sheet: Sheet, data: AlsPlaces, state: AlsSweep, sweep: int, shape: tuple[int, int], k: int, *, bias: bool
 ) -> None:
     users, items = _blocks(shape, k, sweep, bias=bias)
     words = f"{'with' if bias else 'without'} biases"
@@ -179,7 +179,7 @@ def _write_sweep(
         sheet.array(column, formula, state.items[bias:, j : j + 1], "item")
 
 
-def _user_parts(data: Places, items: Block, i: int, *, bias: bool) -> tuple[str, str, str]:
+def _user_parts(data: AlsPlaces, items: Block, i: int, *, bias: bool) -> tuple[str, str, str]:
     """What a user's factors are regressed on (K1, I), the ratings less the items' biases, and which there are."""
     ratings, there = data.ratings.row(i), data.there.row(i)
     if not bias:
@@ -188,7 +188,7 @@ def _user_parts(data: Places, items: Block, i: int, *, bias: bool) -> tuple[str,
     return design.all, f"{ratings}-{theirs}*{there}", there
 
 
-def _item_parts(data: Places, users: Block, j: int, *, bias: bool) -> tuple[str, str, str]:
+def _item_parts(data: AlsPlaces, users: Block, j: int, *, bias: bool) -> tuple[str, str, str]:
     """The same for an item: (U, K1), and columns."""
     ratings, there = data.ratings.column(j), data.there.column(j)
     if not bias:
@@ -197,7 +197,7 @@ def _item_parts(data: Places, users: Block, j: int, *, bias: bool) -> tuple[str,
     return design.all, f"{ratings}-{theirs}*{there}", there
 
 
-def _write_start(sheet: Sheet, users: Block, items: Block, state: Sweep, k: int, *, bias: bool) -> None:
+def _write_start(sheet: Sheet, users: Block, items: Block, state: AlsSweep, k: int, *, bias: bool) -> None:
     """The factors on *dotprod* or *bias*, where the reader may have changed them."""
     name = "bias" if bias else "dotprod"
     own = users._replace(width=k + bias)
@@ -207,7 +207,7 @@ def _write_start(sheet: Sheet, users: Block, items: Block, state: Sweep, k: int,
     sheet.formulas(own, lambda i, j: f"INDEX({name}_items,{order[i] + 1},{j + 1})", state.items[bias:], "item")
 
 
-def _write_curve(sheet: Sheet, data: Places, runs: list[list[Sweep]], shape: tuple[int, int], k: int) -> None:
+def _write_curve(sheet: Sheet, data: AlsPlaces, runs: list[list[AlsSweep]], shape: tuple[int, int], k: int) -> None:
     """RMSE by sweep of both, and its chart; the last ones have names."""
     for column, head in enumerate(("sweep", "RMSE without biases", "RMSE with biases")):
         sheet.text(CURVE - 1, column, head, "head")

@@ -50,7 +50,7 @@ def noisy_inputs(rng: int = 0) -> Data:
     return Data(x[:N_TRAIN].T, y[:N_TRAIN], x[N_TRAIN:].T, y[N_TRAIN:])
 
 
-class Path(NamedTuple):
+class DecayPath(NamedTuple):
     """By step, the start first: weights, gradients, directions, squares (T + 1, P); RMSE of train and test (T + 1, 2).
 
     Row t's gradient and averages are those that lead from its weights to the next row's.
@@ -63,7 +63,7 @@ class Path(NamedTuple):
     rmse: np.ndarray
 
 
-def run(data: Data, settings: dict[str, float], form: int) -> Path:
+def run(data: Data, settings: dict[str, float], form: int) -> DecayPath:
     """Adam with bias correction from 0, on all train points at once; a gradient is that of the mean squared error."""
     argument, cell = FORMS[form][1:3]
     decay = {argument: settings[cell]} if argument else {}
@@ -78,7 +78,7 @@ def run(data: Data, settings: dict[str, float], form: int) -> Path:
         rows.append((w, gradient, state["d"], state["s"]))
         w = new
     weights, gradient, direction, squares = (np.array([row[k] for row in rows]) for k in range(4))
-    return Path(weights, gradient, direction, squares, np.array(rmse))
+    return DecayPath(weights, gradient, direction, squares, np.array(rmse))
 
 
 def write_decay(book: Book) -> None:
@@ -127,7 +127,7 @@ def _blocks(form: int) -> dict[str, Block]:
     return {n: Block("adamw", TOP, left + k * N_INPUTS, N_STEPS + 1, N_INPUTS) for k, n in enumerate(names)}
 
 
-def _write_steps(sheet: Sheet, paths: list[Path]) -> None:
+def _write_steps(sheet: Sheet, paths: list[DecayPath]) -> None:
     for form, path in enumerate(paths):
         title, argument, cell, _ = FORMS[form]
         at = _blocks(form)
@@ -169,7 +169,7 @@ def _formulas(at: dict[str, Block], argument: str, cell: str) -> dict[str, Any]:
     return {"weights": weights, "gradient": gradient, "direction": direction, "squares": squares}
 
 
-def _write_curves(sheet: Sheet, paths: list[Path]) -> None:
+def _write_curves(sheet: Sheet, paths: list[DecayPath]) -> None:
     """Train and test RMSE by step of each form; the last ones have names."""
     sheet.text(TOP - 1, 0, "step", "head")
     sheet.page.set_row(TOP - 1, 45)

@@ -14,8 +14,8 @@ from ._optimizers import (
     OPTIMIZERS,
     SLOPE,
     START,
-    Optimizer,
-    Path,
+    DescentPath,
+    SheetOptimizer,
     X,
     epoch_map,
     many_epochs,
@@ -66,7 +66,7 @@ def tours() -> list[Tour]:
     ]
 
 
-def _defaults(optimizer: Optimizer) -> dict[str, float]:
+def _defaults(optimizer: SheetOptimizer) -> dict[str, float]:
     return {name: setting.value for name, setting in optimizer.settings.items()}
 
 
@@ -76,13 +76,15 @@ def _paths(
     *,
     points: tuple[np.ndarray, np.ndarray] = POINTS,
     start: tuple[float, float] = (START, START),
-) -> list[Path]:
+) -> list[DescentPath]:
     optimizer = BY_SHEET[sheet]
     chosen = _defaults(optimizer) | (settings or {})
     return [run(form, chosen, x=points[0], y=points[1], start=start) for form in optimizer.forms]
 
 
-def _ends(sheet: str, before: list[Path], after: list[Path], forms: list[int]) -> tuple[str, dict[str, float]]:
+def _ends(
+    sheet: str, before: list[DescentPath], after: list[DescentPath], forms: list[int]
+) -> tuple[str, dict[str, float]]:
     """What each form's last RMSE was and is, in words and by name."""
     words, check = [], {}
     for k in forms:

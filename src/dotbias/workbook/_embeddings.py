@@ -8,7 +8,7 @@ import numpy as np
 
 from ._crosstab import Crosstab
 from ._descend import Draws
-from ._factors import Places as Factors
+from ._factors import FactorPlaces as Factors
 from ._factors import parameter_names, starts
 from ._sheet import Block, Book, Sheet
 
@@ -16,7 +16,7 @@ TOP = 8  # the first rating's row
 LEFT = 6  # the first column of the embeddings
 
 
-class Places(NamedTuple):
+class EmbeddingPlaces(NamedTuple):
     """Fetched embeddings (N, K1) and the tables that they come from, (U, K1) and (I, K1)."""
 
     fetched_users: Block
@@ -33,7 +33,7 @@ def write_embeddings(book: Book, table: Crosstab, draws: Draws, bias: Factors) -
     users, items = starts(draws, bias=True)
     items = items.T
     n, k1, right = len(u), users.shape[1], LEFT + 2 * users.shape[1] + 4
-    at = Places(
+    at = EmbeddingPlaces(
         Block(sheet.name, TOP, LEFT, n, k1),
         Block(sheet.name, TOP, LEFT + k1, n, k1),
         Block(sheet.name, TOP, right, len(users), k1),
@@ -56,7 +56,7 @@ def write_embeddings(book: Book, table: Crosstab, draws: Draws, bias: Factors) -
     sheet.finish(freeze=(TOP, 3), pages=2, area=Block(sheet.name, 0, 0, TOP + max(n, len(items)), last))
 
 
-def _write_heads(sheet: Sheet, at: Places, k1: int) -> None:
+def _write_heads(sheet: Sheet, at: EmbeddingPlaces, k1: int) -> None:
     names = parameter_names(k1, bias=True)
     heads = ["user", "item", "title", "rating", "user row", "item row", *(f"user {k}" for k in names)]
     heads += [*(f"item {k}" for k in names), "prediction", "squared error"]
@@ -73,7 +73,7 @@ def _write_heads(sheet: Sheet, at: Places, k1: int) -> None:
     sheet.page.set_row(TOP - 1, 32)
 
 
-def _write_tables(sheet: Sheet, at: Places, table: Crosstab, users: np.ndarray, items: np.ndarray) -> None:
+def _write_tables(sheet: Sheet, at: EmbeddingPlaces, table: Crosstab, users: np.ndarray, items: np.ndarray) -> None:
     """The embeddings themselves, a row each: the parameters on *bias*, where they can be changed."""
     for i, user in enumerate(table.user_labels):
         sheet.value(TOP + i, at.users.left - 1, user, "centre")
@@ -89,7 +89,9 @@ def _write_tables(sheet: Sheet, at: Places, table: Crosstab, users: np.ndarray, 
         sheet.book.name(name, block.ref)
 
 
-def _write_places(sheet: Sheet, at: Places, table: Crosstab, bias: Factors, u: np.ndarray, i: np.ndarray) -> None:
+def _write_places(
+    sheet: Sheet, at: EmbeddingPlaces, table: Crosstab, bias: Factors, u: np.ndarray, i: np.ndarray
+) -> None:
     """Ids as the data has them, the row numbers that MATCH finds, and the title and rating they lead to."""
     for row, (user, item) in enumerate(zip(u.tolist(), i.tolist(), strict=True), start=TOP):
         sheet.value(row, 0, table.user_labels[user], "centre")
@@ -101,14 +103,16 @@ def _write_places(sheet: Sheet, at: Places, table: Crosstab, bias: Factors, u: n
         sheet.formula(row, 5, f"MATCH(B{row + 1},emb_item_ids,0)", item + 1, "centre")
 
 
-def _write_fetched(sheet: Sheet, at: Places, users: np.ndarray, items: np.ndarray) -> None:
+def _write_fetched(sheet: Sheet, at: EmbeddingPlaces, users: np.ndarray, items: np.ndarray) -> None:
     """The embeddings (N, K1) of each rating's user, by OFFSET, and item, by INDEX."""
     corner = f"${at.users.at()[: -len(str(TOP + 1))]}${TOP + 1}"
     sheet.formulas(at.fetched_users, lambda r, k: f"OFFSET({corner},$E{TOP + r + 1}-1,{k})", users, "user")
     sheet.formulas(at.fetched_items, lambda r, k: f"INDEX(emb_items,$F{TOP + r + 1},{k + 1})", items, "item")
 
 
-def _write_errors(sheet: Sheet, at: Places, scores: np.ndarray, table: Crosstab, u: np.ndarray, i: np.ndarray) -> None:
+def _write_errors(
+    sheet: Sheet, at: EmbeddingPlaces, scores: np.ndarray, table: Crosstab, u: np.ndarray, i: np.ndarray
+) -> None:
     """Predictions and squared errors (N,), and their RMSE in one cell."""
     e_user, e_item, n = at.fetched_users, at.fetched_items, len(scores)
     score, wrong = (Block(sheet.name, TOP, e_item.left + e_item.width + j, n, 1) for j in (0, 1))
@@ -130,7 +134,7 @@ def _write_errors(sheet: Sheet, at: Places, scores: np.ndarray, table: Crosstab,
     sheet.book.name("rmse_movielens_emb", Block(sheet.name, 2, 1, 1, 1).fixed())
 
 
-def _write_one_hot(sheet: Sheet, at: Places, users: np.ndarray, chosen: int) -> None:
+def _write_one_hot(sheet: Sheet, at: EmbeddingPlaces, users: np.ndarray, chosen: int) -> None:
     """Above the rows: one user's one-hot vector times the table of users is the row that was looked up."""
     n_users, k1 = users.shape
     left = LEFT

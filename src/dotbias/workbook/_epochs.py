@@ -11,7 +11,7 @@ from ._descend import EDGE, Epoch, Limits, Settings
 from ._factors import lay_out as factor_places
 from ._factors import parameter_names
 from ._sheet import Block, Book, Sheet, column_letters
-from ._split import Places as Split
+from ._split import SplitPlaces as Split
 
 HEAD = 5  # rows above the first band
 FIRST = 3  # the first column of settings, and of the blocks

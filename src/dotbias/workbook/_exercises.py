@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._als import Sweep
+from ._als import AlsSweep
 from ._crosstab import Crosstab
 from ._descend import Draws, Epoch, Plan, Settings, descend, mean_of, parts, references
 from ._factors import one_step, sentence, starts
@@ -15,7 +15,7 @@ from ._solver import MOST
 from ._words import TEXT, UNKNOWN
 
 
-class Material(NamedTuple):
+class ExerciseMaterial(NamedTuple):
     """All that the sheets are made of."""
 
     table: Crosstab
@@ -23,12 +23,12 @@ class Material(NamedTuple):
     plan: Plan
     y_range: tuple[float, float]
     step_rate: float
-    sweeps: tuple[list[Sweep], list[Sweep]]
+    sweeps: tuple[list[AlsSweep], list[AlsSweep]]
     runs: tuple[list[Epoch], list[Epoch]]
 
 
 def run(
-    m: Material,
+    m: ExerciseMaterial,
     s: Settings,
     *,
     ratings: np.ndarray | None = None,
@@ -42,7 +42,7 @@ def run(
     return descend(r, part, m.draws, s, mean=start, y_range=m.y_range, clip=m.plan.clip)
 
 
-def tours(m: Material) -> list[Tour]:
+def tours(m: ExerciseMaterial) -> list[Tour]:
     """Sheet by sheet: what it shows, what to try, what comes of it."""
     return [
         Tour(
@@ -86,7 +86,7 @@ def tours(m: Material) -> list[Tour]:
     ]
 
 
-def _solver(m: Material, *, bias: bool) -> Exercise:
+def _solver(m: ExerciseMaterial, *, bias: bool) -> Exercise:
     name, lowest = "bias" if bias else "dotprod", m.sweeps[bias][-1].rmse
     users, items = starts(m.draws, bias=bias)
     before = one_step(m.table.ratings, users, items, m.step_rate, bias=bias).rmse
@@ -100,7 +100,7 @@ def _solver(m: Material, *, bias: bool) -> Exercise:
     return Exercise(do, see, check={f"rmse_als_{name}": lowest, f"rmse_{name}": before})
 
 
-def _step(m: Material) -> Exercise:
+def _step(m: ExerciseMaterial) -> Exercise:
     users, items = starts(m.draws, bias=False)
     first = one_step(m.table.ratings, users, items, m.step_rate, bias=False)
     half = one_step(m.table.ratings, first.after[0], items, m.step_rate, bias=False)
@@ -113,7 +113,7 @@ def _step(m: Material) -> Exercise:
     )
 
 
-def _other_pair(m: Material) -> Exercise:
+def _other_pair(m: ExerciseMaterial) -> Exercise:
     users, items = starts(m.draws, bias=False)
     user, item = m.table.user_labels[-1], m.table.titles[-1]
     words = sentence("dotprod", users[-1], items[:, -1], user, item, bias=False)[1]
@@ -125,7 +125,7 @@ def _other_pair(m: Material) -> Exercise:
     )
 
 
-def _bias_of_one(m: Material) -> Exercise:
+def _bias_of_one(m: ExerciseMaterial) -> Exercise:
     users, items = starts(m.draws, bias=True)
     before = one_step(m.table.ratings, users, items, m.step_rate, bias=True).rmse
     users = users.copy()
@@ -139,7 +139,7 @@ def _bias_of_one(m: Material) -> Exercise:
     )
 
 
-def _paste(m: Material) -> Exercise:
+def _paste(m: ExerciseMaterial) -> Exercise:
     last = m.sweeps[0][-1]
     return Exercise(
         "Paste the values of the last sweep without biases over the factors on dotprod.",
@@ -150,7 +150,7 @@ def _paste(m: Material) -> Exercise:
     )
 
 
-def _one_hot(m: Material) -> Exercise:
+def _one_hot(m: ExerciseMaterial) -> Exercise:
     users, _ = starts(m.draws, bias=True)
     return Exercise(
         "Choose user row 2 in the yellow cell at the top.",
@@ -176,7 +176,7 @@ def _words() -> list[Exercise]:
     return exercises
 
 
-def _share(m: Material) -> Exercise:
+def _share(m: ExerciseMaterial) -> Exercise:
     a = run(m, m.plan.a, share=0.0)[-1]
     return Exercise(
         "On learn, set the test share to 0.",
@@ -186,7 +186,7 @@ def _share(m: Material) -> Exercise:
     )
 
 
-def _learn(m: Material) -> list[Exercise]:
+def _learn(m: ExerciseMaterial) -> list[Exercise]:
     a, b = m.plan.a, m.plan.b
     k = m.draws.users.shape[1]
     fast = max(m.plan.rates)
@@ -223,7 +223,7 @@ def _course(epochs: list[Epoch], name: str) -> str:
 
 
 def _changed(
-    m: Material, do: str, edits: dict[str, float | str], s: Settings, *, mean: float | None = None
+    m: ExerciseMaterial, do: str, edits: dict[str, float | str], s: Settings, *, mean: float | None = None
 ) -> Exercise:
     """Run A with one thing changed."""
     before, after = m.runs[0], run(m, s, mean=mean)
@@ -237,7 +237,7 @@ def _changed(
     return Exercise(do, see + ".", edits, check)
 
 
-def _rating(m: Material) -> Exercise:
+def _rating(m: ExerciseMaterial) -> Exercise:
     low, high = m.y_range
     part = parts(m.table.ratings, m.draws, m.plan.test_share)
     places = np.argwhere(part == 1) if (part == 1).any() else np.argwhere(part > 0)

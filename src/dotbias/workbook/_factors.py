@@ -28,7 +28,7 @@ class Meeting(NamedTuple):
     table: Block
 
 
-class Places(NamedTuple):
+class FactorPlaces(NamedTuple):
     """Where the blocks of a factor sheet lie."""
 
     ratings: Block
@@ -37,7 +37,7 @@ class Places(NamedTuple):
     after: Meeting
 
 
-def lay_out(sheet: str, shape: tuple[int, int], k1: int) -> Places:
+def lay_out(sheet: str, shape: tuple[int, int], k1: int) -> FactorPlaces:
     """Ratings above three meetings, all in the same columns."""
     (n_users, n_items), left = shape, 2 + max(k1, 4)
     tall = n_users + k1 + 3
@@ -48,7 +48,7 @@ def lay_out(sheet: str, shape: tuple[int, int], k1: int) -> Places:
 
     first = TOP + n_users + 3
     ratings = Block(sheet, TOP, left, n_users, n_items)
-    return Places(ratings, meeting(first), meeting(first + tall), meeting(first + 2 * tall))
+    return FactorPlaces(ratings, meeting(first), meeting(first + tall), meeting(first + 2 * tall))
 
 
 def parameter_names(k1: int, *, bias: bool) -> list[str]:
@@ -59,7 +59,7 @@ def parameter_names(k1: int, *, bias: bool) -> list[str]:
 # The numbers ----------------------------------------------------------------------------------------------------
 
 
-class Step(NamedTuple):
+class FactorStep(NamedTuple):
     """One step of gradient descent on all ratings; parameters and gradients (U, K1), (K1, I), tables (U, I)."""
 
     scores: np.ndarray
@@ -71,7 +71,7 @@ class Step(NamedTuple):
     rmse_after: float
 
 
-def one_step(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, rate: float, *, bias: bool) -> Step:
+def one_step(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, rate: float, *, bias: bool) -> FactorStep:
     """What the sheet computes: predictions (0 where there is no rating), gradients, and the same a step later."""
     there = np.isfinite(ratings)
 
@@ -86,7 +86,7 @@ def one_step(ratings: np.ndarray, users: np.ndarray, items: np.ndarray, rate: fl
         by_user[:, 0], by_item[0] = errors.sum(1), errors.sum(0)
     after = users - rate * by_user, items - rate * by_item
     scores_after, _, rmse_after = wrong(*after)
-    return Step(scores, rmse, errors, (by_user, by_item), after, scores_after, rmse_after)
+    return FactorStep(scores, rmse, errors, (by_user, by_item), after, scores_after, rmse_after)
 
 
 def starts(draws: Draws, *, bias: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +113,9 @@ def step_rate(ratings: np.ndarray, draws: Draws) -> float:
 # The sheets -----------------------------------------------------------------------------------------------------
 
 
-def write_factor_sheet(book: Book, table: Crosstab, draws: Draws, rate: float, minimum: float, *, bias: bool) -> Places:
+def write_factor_sheet(
+    book: Book, table: Crosstab, draws: Draws, rate: float, minimum: float, *, bias: bool
+) -> FactorPlaces:
     """*dotprod*, which holds the ratings, or *bias*, which repeats them; ``minimum`` is what *als* reaches."""
     name = "bias" if bias else "dotprod"
     title = "Dot product and biases" if bias else "Dot product"
@@ -140,7 +142,7 @@ def write_factor_sheet(book: Book, table: Crosstab, draws: Draws, rate: float, m
     return at
 
 
-def _headings(sheet: Sheet, at: Places, table: Crosstab, *, bias: bool) -> None:
+def _headings(sheet: Sheet, at: FactorPlaces, table: Crosstab, *, bias: bool) -> None:
     sheet.band(TOP - 2, 0, at.ratings.left + at.ratings.width, "ratings" if bias else "ratings: yours to change")
     sheet.page.set_row(TOP - 1, 110)
     for j, title in enumerate(table.titles):
@@ -170,7 +172,7 @@ def _labels(sheet: Sheet, place: Meeting, table: Crosstab, names: list[str]) -> 
         sheet.text(place.users.top - 1, place.users.left + k, name, "head")
 
 
-def _write_ratings(sheet: Sheet, at: Places, table: Crosstab, *, bias: bool) -> None:
+def _write_ratings(sheet: Sheet, at: FactorPlaces, table: Crosstab, *, bias: bool) -> None:
     if not bias:
         sheet.values(at.ratings, table.ratings, "rating")
         sheet.numbers_only(at.ratings, "A rating is a number, or an empty cell.")
@@ -209,20 +211,22 @@ def rmse_formula(scores: Block) -> str:
     return f"SQRT(SUMXMY2(ratings,{scores.all})/COUNT(ratings))"
 
 
-def _write_scores(sheet: Sheet, at: Places, place: Meeting, scores: np.ndarray, *, bias: bool) -> None:
+def _write_scores(sheet: Sheet, at: FactorPlaces, place: Meeting, scores: np.ndarray, *, bias: bool) -> None:
     sheet.formulas(place.table, score_formula(at.ratings, place, bias=bias), scores, "score")
     sheet.mark(place.table, f'{at.ratings.at()}=""', font_color="#BFBFBF", bg_color="#FFFFFF")
     sheet.shade(place.table, "#F5F3F9", "#A999C9")
 
 
-def _write_now(sheet: Sheet, at: Places, params: tuple[np.ndarray, np.ndarray], step: Step, *, bias: bool) -> None:
+def _write_now(
+    sheet: Sheet, at: FactorPlaces, params: tuple[np.ndarray, np.ndarray], step: FactorStep, *, bias: bool
+) -> None:
     for block, values, style in ((at.now.users, params[0], "user"), (at.now.items, params[1], "item")):
         sheet.values(block, values, style)
         sheet.numbers_only(block)
     _write_scores(sheet, at, at.now, step.scores, bias=bias)
 
 
-def _write_gradients(sheet: Sheet, at: Places, step: Step, *, bias: bool) -> None:
+def _write_gradients(sheet: Sheet, at: FactorPlaces, step: FactorStep, *, bias: bool) -> None:
     errors, now = at.gradient.table, at.now
 
     def error(i: int, j: int) -> str:
@@ -242,7 +246,7 @@ def _write_gradients(sheet: Sheet, at: Places, step: Step, *, bias: bool) -> Non
     sheet.formulas(at.gradient.items, of_item, step.gradients[1], "gradient")
 
 
-def _write_after(sheet: Sheet, at: Places, step: Step, *, bias: bool) -> None:
+def _write_after(sheet: Sheet, at: FactorPlaces, step: FactorStep, *, bias: bool) -> None:
     sides = (
         (at.after.users, at.now.users, at.gradient.users, step.after[0], "user"),
         (at.after.items, at.now.items, at.gradient.items, step.after[1], "item"),
@@ -252,7 +256,9 @@ def _write_after(sheet: Sheet, at: Places, step: Step, *, bias: bool) -> None:
     _write_scores(sheet, at, at.after, step.scores_after, bias=bias)
 
 
-def _write_figures(sheet: Sheet, at: Places, step: Step, rate: float, minimum: float, *, first: bool) -> None:
+def _write_figures(
+    sheet: Sheet, at: FactorPlaces, step: FactorStep, rate: float, minimum: float, *, first: bool
+) -> None:
     """RMSE, RMSE after the step, the step's rate, and how low the RMSE can be, in one line."""
     name, wide = sheet.name, at.ratings.left - 2
     sheet.text(2, 0, "RMSE", "head")
@@ -274,7 +280,7 @@ def _write_figures(sheet: Sheet, at: Places, step: Step, rate: float, minimum: f
 
 
 def _write_words(
-    sheet: Sheet, at: Places, table: Crosstab, params: tuple[np.ndarray, np.ndarray], *, bias: bool
+    sheet: Sheet, at: FactorPlaces, table: Crosstab, params: tuple[np.ndarray, np.ndarray], *, bias: bool
 ) -> None:
     """One prediction spelled out, for the user and the item chosen; at first the first rating there is."""
     name, (u, i) = sheet.name, (int(k) for k in np.argwhere(np.isfinite(table.ratings))[0])
@@ -316,7 +322,7 @@ def rounded(value: float) -> str:
     return f"{np.floor(abs(value) * 100 + 0.5) / 100 * np.sign(value) + 0.0:.10g}"
 
 
-def _finish(sheet: Sheet, at: Places) -> None:
+def _finish(sheet: Sheet, at: FactorPlaces) -> None:
     left = at.ratings.left
     sheet.widths((0, 0, WIDE), (1, left - 2, NARROW), (left - 1, left - 1, 8), (left, left + at.ratings.width, NARROW))
     sheet.page.set_h_pagebreaks([at.gradient.items.top - 2])

@@ -19,7 +19,7 @@ RANKED = 15  # at either end
 SHARE = 0.8  # of the sum of a prediction's terms, regardless of sign
 
 
-class Material(NamedTuple):
+class ModelMaterial(NamedTuple):
     """The model, the crosstab (held-out ratings laid in), train 1 / held out 2, parameters (U, K1), (I, K1), scores."""
 
     factors: Factors
@@ -32,7 +32,7 @@ class Material(NamedTuple):
     rmse_held_out: float
 
 
-class Places(NamedTuple):
+class ModelPlaces(NamedTuple):
     """Where the blocks of the sheet *model* lie: items' (K1, I) and users' (K1, U) parameters, biases first."""
 
     ratings: Block
@@ -49,7 +49,7 @@ def deciding(terms: np.ndarray) -> np.ndarray:
     return np.sum(shares < SHARE, axis=-1) + 1
 
 
-def tours(m: Material) -> list[Tour]:
+def tours(m: ModelMaterial) -> list[Tour]:
     """What the sheets show; every sentence about this model is computed from it."""
     tours = [
         Tour(
@@ -63,7 +63,7 @@ def tours(m: Material) -> list[Tour]:
     return tours
 
 
-def _bias_of_one(m: Material) -> Exercise:
+def _bias_of_one(m: ModelMaterial) -> Exercise:
     users = m.users.copy()
     users[0, 0] += 0.5
     z = m.factors.mean + users[:, :1] + m.items[:, 0] + users[:, 1:] @ m.items[:, 1:].T
@@ -77,7 +77,7 @@ def _bias_of_one(m: Material) -> Exercise:
     )
 
 
-def _pair(m: Material) -> Exercise:
+def _pair(m: ModelMaterial) -> Exercise:
     k = m.factors.n_factors
     u, i = len(m.users) - 1, len(m.items) - 1
     label, title = m.table.user_labels[u], m.table.titles[i]
@@ -99,7 +99,7 @@ def _pair(m: Material) -> Exercise:
 # One prediction -------------------------------------------------------------------------------------------------
 
 
-def write_explain(book: Book, m: Material, at: Places, link: Callable[[str], str]) -> None:
+def write_explain(book: Book, m: ModelMaterial, at: ModelPlaces, link: Callable[[str], str]) -> None:
     """The sheet *explain*: one prediction as a column of terms, the user and the item chosen by id and title."""
     sheet = book.sheet(
         "explain", "One prediction, taken apart", "Each term of the sum, for the user and the item chosen."
@@ -130,7 +130,7 @@ def write_explain(book: Book, m: Material, at: Places, link: Callable[[str], str
     sheet.finish(freeze=(7, 1), area=Block("explain", 0, 0, max(row + 2, 34), 17), portrait=k1 > 20)
 
 
-def _write_terms(sheet: Sheet, m: Material) -> None:
+def _write_terms(sheet: Sheet, m: ModelMaterial) -> None:
     users, items = m.users[0], m.items[0]
     sheet.text(7, 0, "mean")
     sheet.formula(7, 3, "mean", float(m.factors.mean), "score")
@@ -148,7 +148,7 @@ def _write_terms(sheet: Sheet, m: Material) -> None:
         sheet.formula(row, 3, f"B{row + 1}*C{row + 1}", users[k] * items[k], "score")
 
 
-def _write_deciding(sheet: Sheet, m: Material) -> None:
+def _write_deciding(sheet: Sheet, m: ModelMaterial) -> None:
     """Beside the factors their terms by size, what share the largest make, and how many make 80 %."""
     terms = m.users[0, 1:] * m.items[0, 1:]
     k = len(terms)
@@ -193,13 +193,13 @@ def _titles(ratings: Ratings, rows: np.ndarray) -> list[str]:
     return [titles[row] or str(id) for row, id in zip(rows.tolist(), ids, strict=True)]
 
 
-def _popular(m: Material, ratings: Ratings) -> np.ndarray:
+def _popular(m: ModelMaterial, ratings: Ratings) -> np.ndarray:
     """The rows of the most rated items that the model knows."""
     counts = ratings.item_counts[: len(m.factors.items)]
     return np.argsort(-counts, kind="stable")[: min(MOST_RATED, int(np.sum(counts > 0)))]
 
 
-def write_biases(book: Book, m: Material, ratings: Ratings) -> None:
+def write_biases(book: Book, m: ModelMaterial, ratings: Ratings) -> None:
     """The sheet *biases*: the best and the worst by bias of the most rated items, and their chart."""
     lead = f"Of the {MOST_RATED:,} most rated items: what is left of its ratings, users and factors allowed for."
     sheet = book.sheet("biases", "Best and worst by bias", lead)
@@ -229,7 +229,7 @@ def write_biases(book: Book, m: Material, ratings: Ratings) -> None:
     sheet.finish(freeze=(4, 0), area=Block("biases", 0, 0, max(len(shown), 10) + 8, 16))
 
 
-def write_map(book: Book, m: Material, ratings: Ratings, at: Places) -> None:
+def write_map(book: Book, m: ModelMaterial, ratings: Ratings, at: ModelPlaces) -> None:
     """The sheet *map*: the items shown, by the first two principal directions of the most rated items' factors."""
     k = m.factors.n_factors
     if not k:

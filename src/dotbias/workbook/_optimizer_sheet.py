@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ._optimizers import N_EPOCHS, NUDGE, OPTIMIZERS, START, Form, Optimizer, Path, X, estimates, heading, run
+from ._optimizers import (
+    N_EPOCHS,
+    NUDGE,
+    OPTIMIZERS,
+    START,
+    DescentPath,
+    Form,
+    SheetOptimizer,
+    X,
+    estimates,
+    heading,
+    run,
+)
 from ._sheet import Block, Book, Sheet
 
 TOP = 6  # the first step's row
@@ -20,8 +32,8 @@ REDS = ("#C00000", "#7030A0")
 
 
 def write_optimizer(
-    book: Book, optimizer: Optimizer, x: np.ndarray, y: np.ndarray
-) -> list[tuple[str, Path, Block, Block]]:
+    book: Book, optimizer: SheetOptimizer, x: np.ndarray, y: np.ndarray
+) -> list[tuple[str, DescentPath, Block, Block]]:
     """One optimizer's sheet. Returns (title, path, where its RMSE by epoch and its new b stand) of each form."""
     sheet = book.sheet(optimizer.sheet, optimizer.title, optimizer.lead)
     _write_settings(sheet, optimizer)
@@ -53,7 +65,7 @@ def write_optimizer(
     return done
 
 
-def side(optimizer: Optimizer, k: int) -> str:
+def side(optimizer: SheetOptimizer, k: int) -> str:
     """What a form is called where it stands beside another: left, right, or nothing."""
     return ("left", "right")[k] if len(optimizer.forms) > 1 else ""
 
@@ -63,7 +75,7 @@ def start_name(sheet: str, k: int, p: str) -> str:
     return f"{sheet}_start_{p}{k + 1}"
 
 
-def _write_settings(sheet: Sheet, optimizer: Optimizer) -> None:
+def _write_settings(sheet: Sheet, optimizer: SheetOptimizer) -> None:
     """Drop-downs, and where each form starts; below each the number that is used (0 for a text)."""
     for column, (name, setting) in enumerate(optimizer.settings.items()):
         sheet.text(2, column, setting.label, "head")
@@ -80,7 +92,7 @@ def _write_settings(sheet: Sheet, optimizer: Optimizer) -> None:
         sheet.book.name(f"{sheet.name}_start{k + 1}", Block(sheet.name, 3, left + 2 * k, 1, 2).ref)
 
 
-def _write_end(sheet: Sheet, path: Path, k: int, new_b: int) -> None:
+def _write_end(sheet: Sheet, path: DescentPath, k: int, new_b: int) -> None:
     """Where the last step ends, to be copied and pasted as values over the start: five epochs more."""
     row = TOP + N_EPOCHS + 2
     optimizer = next(o for o in OPTIMIZERS if o.sheet == sheet.name)
@@ -110,7 +122,7 @@ def _write_points(sheet: Sheet, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _write_form(
-    sheet: Sheet, form: Form, path: Path, left: int, number: int, *, nudges: tuple[np.ndarray, np.ndarray] | None
+    sheet: Sheet, form: Form, path: DescentPath, left: int, number: int, *, nudges: tuple[np.ndarray, np.ndarray] | None
 ) -> int:
     """The columns of one form from ``left`` on: b, a, prediction, error², derivatives, state, new b, new a.
 
@@ -163,7 +175,7 @@ def _write_estimates(
         sheet.formulas(slope, lambda t, _, m=moved: f"({m.at(t)}-{at['error²'].at(t)})/{NUDGE}", values[1], "gradient")
 
 
-def _write_parameter(sheet: Sheet, form: Form, path: Path, at: dict[str, Block], p: str, k: int) -> None:
+def _write_parameter(sheet: Sheet, form: Form, path: DescentPath, at: dict[str, Block], p: str, k: int) -> None:
     """The kept columns and the new value of one parameter, from the form's templates."""
     kept = {name: at[heading(name, p)] for name, _ in form.columns}
 
@@ -186,7 +198,7 @@ def _named(template: str, form: Form) -> str:
     return re.sub(r"<(\w+)>", lambda match: form.arguments[match[1]], template)
 
 
-def _write_rmse(sheet: Sheet, form: Form, path: Path, k: int, new_b: int) -> Block:
+def _write_rmse(sheet: Sheet, form: Form, path: DescentPath, k: int, new_b: int) -> Block:
     """RMSE over all points at the start and after each epoch, with the a and b reached; its block (epochs + 1, 1)."""
     left, name = 1 + k, sheet.name
     if k == 0:
@@ -220,7 +232,7 @@ def dress(chart: Any, title: str, across: str, up: str, *, legend: bool = True, 
     chart.set_legend({"position": "bottom"} if legend else {"none": True})
 
 
-def _rmse_chart(book: Book, sheet: str, forms: list[tuple[str, Path, Block, Block]]) -> Any:
+def _rmse_chart(book: Book, sheet: str, forms: list[tuple[str, DescentPath, Block, Block]]) -> Any:
     chart = book.file.add_chart({"type": "line"})
     for (title, _, where, _), colour in zip(forms, REDS, strict=False):
         epochs = Block(sheet, TOP, 0, N_EPOCHS + 1, 1).ref

@@ -55,7 +55,7 @@ class Form(NamedTuple):
     new: str
 
 
-class Optimizer(NamedTuple):
+class SheetOptimizer(NamedTuple):
     """One sheet: settings by cell name, and one or two forms side by side."""
 
     sheet: str
@@ -79,14 +79,14 @@ _EPS = Setting("ε, against division by 0", 1e-8, [1e-10, 1e-8, 1e-6, 1e-3])
 _CORRECTED = "{p}-<lr>/(1-<beta1>^{t})*{d}/(SQRT({s}/(1-<beta2>^{t}))+<eps>)"
 
 OPTIMIZERS = (
-    Optimizer(
+    SheetOptimizer(
         "basic_sgd",
         "Stochastic gradient descent",
         "One point at a time: predict, take the derivative, go a little downhill. Beside it, the derivative estimated.",
         {"sgd_rate": Setting("learning rate", 1e-4, RATES["sgd"])},
         (Form("gradient descent", steps.sgd, {"lr": "sgd_rate"}, (), "{p}-<lr>*{g}"),),
     ),
-    Optimizer(
+    SheetOptimizer(
         "momentum",
         "Momentum",
         "Keep going the way you went. At a rate (1-β) times as large, the classical form walks the course's path.",
@@ -112,7 +112,7 @@ OPTIMIZERS = (
             ),
         ),
     ),
-    Optimizer(
+    SheetOptimizer(
         "adagrad",
         "Adagrad",
         "Divide each step by the root of all squared gradients so far: steep directions are walked with small steps.",
@@ -127,7 +127,7 @@ OPTIMIZERS = (
             ),
         ),
     ),
-    Optimizer(
+    SheetOptimizer(
         "rmsprop",
         "RMSProp",
         "Adagrad that forgets: a moving average of squared gradients, so that steps do not shrink for ever.",
@@ -146,7 +146,7 @@ OPTIMIZERS = (
             ),
         ),
     ),
-    Optimizer(
+    SheetOptimizer(
         "adam",
         "Adam",
         "Momentum divided by RMSProp. The course leaves out the bias correction: both are here.",
@@ -170,7 +170,7 @@ OPTIMIZERS = (
             )
         ),
     ),
-    Optimizer(
+    SheetOptimizer(
         "adam_annealed",
         "Adam with annealed rates",
         "Left, one rate throughout; right, it falls along half a cosine to nearly 0: fast at first, calm at last.",
@@ -208,7 +208,7 @@ def heading(column: str, parameter: str) -> str:
     return HEADINGS[column] if column == "r" else f"{HEADINGS[column]} {parameter}"
 
 
-class Path(NamedTuple):
+class DescentPath(NamedTuple):
     """What one form computes: T = 29 × 5 steps, P = 2 parameters (b, then a).
 
     Attributes:
@@ -238,7 +238,7 @@ def run(
     y: np.ndarray,
     start: tuple[float, float] = (START, START),
     n_epochs: int = N_EPOCHS,
-) -> Path:
+) -> DescentPath:
     """The path of a form over the points, from ``start`` = (intercept b, slope a).
 
     Args:
@@ -267,10 +267,10 @@ def run(
     before, prediction, error2, gradient, _, after = (
         np.array([row[k] for row in rows]) if k != 4 else None for k in range(6)
     )
-    return Path(before, prediction, error2, gradient, state, after, np.array(rmse))  # type: ignore[arg-type]
+    return DescentPath(before, prediction, error2, gradient, state, after, np.array(rmse))  # type: ignore[arg-type]
 
 
-def estimates(path: Path, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def estimates(path: DescentPath, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Finite differences at every step, as the course takes them: squared errors at + 0.01, and derivatives; (T, P)."""
     nudged, slopes = np.empty_like(path.before), np.empty_like(path.before)
     for t, (b, a) in enumerate(path.before.tolist()):

@@ -13,7 +13,7 @@ from ._sheet import Block, Book, Sheet
 TOP = 6  # the first row of the upper blocks
 
 
-class Places(NamedTuple):
+class SplitPlaces(NamedTuple):
     """Where things lie: chance and parts (U, I), draws (U, K) and (K, I), what is left (U, I), biases by round."""
 
     chance: Block
@@ -25,12 +25,12 @@ class Places(NamedTuple):
     item_biases: Block
 
 
-def lay_out(shape: tuple[int, int], k: int) -> Places:
+def lay_out(shape: tuple[int, int], k: int) -> SplitPlaces:
     """Above: chance, parts and the users' draws; below, the items' draws and the biases."""
     n_users, n_items = shape
     second = n_items + 3
     items, left = TOP + n_users + 3, TOP + n_users + k + 7
-    return Places(
+    return SplitPlaces(
         Block("split", TOP, 1, n_users, n_items),
         Block("split", TOP, second, n_users, n_items),
         Block("split", TOP, second + n_items + 2, n_users, k),
@@ -41,7 +41,7 @@ def lay_out(shape: tuple[int, int], k: int) -> Places:
     )
 
 
-def write_split(book: Book, table: Crosstab, draws: Draws, part: np.ndarray, mean: float, wd: float) -> Places:
+def write_split(book: Book, table: Crosstab, draws: Draws, part: np.ndarray, mean: float, wd: float) -> SplitPlaces:
     """The sheet; ``mean`` is what the biases are added to, ``wd`` their decay (run B's)."""
     lead = "A rating is for testing where its random number is below the test share. Test ratings teach nothing."
     sheet = book.sheet("split", "Train, test, and biases alone", lead)
@@ -56,7 +56,7 @@ def write_split(book: Book, table: Crosstab, draws: Draws, part: np.ndarray, mea
     return at
 
 
-def _write_chance(sheet: Sheet, at: Places, table: Crosstab, draws: Draws) -> None:
+def _write_chance(sheet: Sheet, at: SplitPlaces, table: Crosstab, draws: Draws) -> None:
     heads = ((at.chance, "a random number for each rating"), (at.part, "train or test"))
     for block, words in (*heads, (at.users, "draws of users"), (at.items, "draws of items")):
         sheet.band(block.top - 2, block.left, block.width, words)
@@ -74,7 +74,7 @@ def _write_chance(sheet: Sheet, at: Places, table: Crosstab, draws: Draws) -> No
         sheet.numbers_only(block)
 
 
-def _write_part(sheet: Sheet, at: Places, part: np.ndarray) -> None:
+def _write_part(sheet: Sheet, at: SplitPlaces, part: np.ndarray) -> None:
     def formula(i: int, j: int) -> str:
         return f'IF(INDEX(ratings,{i + 1},{j + 1})="",0,IF({at.chance.at(i, j)}<N(test_share),2,1))'
 
@@ -83,7 +83,7 @@ def _write_part(sheet: Sheet, at: Places, part: np.ndarray) -> None:
     sheet.book.name("part", at.part.ref)
 
 
-def _write_biases(sheet: Sheet, at: Places, table: Crosstab, part: np.ndarray, mean: float, wd: float) -> None:
+def _write_biases(sheet: Sheet, at: SplitPlaces, table: Crosstab, part: np.ndarray, mean: float, wd: float) -> None:
     """What the mean leaves of the train ratings; the users' biases that follow from it, and the items', by turns."""
     rounds = biases_alone(table.ratings, part, mean=mean, wd=wd)
     left = np.where(part == 1, np.nan_to_num(table.ratings) - mean, 0.0)

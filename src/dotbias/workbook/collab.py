@@ -14,7 +14,7 @@ from ._crosstab import Crosstab, most_rated
 from ._descend import Settings, descend, draw, limits, mean_of, parts, plan, references
 from ._embeddings import write_embeddings
 from ._epochs import write_epochs
-from ._exercises import Material, tours
+from ._exercises import ExerciseMaterial, tours
 from ._factors import starts, step_rate, write_factor_sheet
 from ._intro import intro
 from ._learn import write_learn
@@ -75,7 +75,7 @@ def prepare(
     settings: Settings | None = None,
     compared: Settings | None = None,
     test_share: float = 0.2,
-) -> Material:
+) -> ExerciseMaterial:
     """All numbers of the workbook."""
     draws = draw(table.ratings.shape, n_factors, rng)
     both = plan(table.ratings, draws, y_range=y_range, test_share=test_share, a=settings, b=compared)
@@ -84,10 +84,10 @@ def prepare(
     a, b = (descend(table.ratings, part, draws, s, **how) for s in (both.a, both.b))
     begin = starts(draws, bias=False)
     without, with_ = (als(table.ratings, *begin, bias=bias) for bias in (False, True))
-    return Material(table, draws, both, y_range, step_rate(table.ratings, draws), (without, with_), (a, b))
+    return ExerciseMaterial(table, draws, both, y_range, step_rate(table.ratings, draws), (without, with_), (a, b))
 
 
-def _write(book: Book, m: Material, rng: np.random.Generator) -> None:
+def _write(book: Book, m: ExerciseMaterial, rng: np.random.Generator) -> None:
     """The sheets, in the order of the lesson."""
     table, both = m.table, m.plan
     part = parts(table.ratings, m.draws, both.test_share)
@@ -107,7 +107,7 @@ def _write(book: Book, m: Material, rng: np.random.Generator) -> None:
     write_outcome(book, table, part, m.runs, last)
 
 
-def _intro(book: Book, ratings: Ratings, m: Material) -> None:
+def _intro(book: Book, ratings: Ratings, m: ExerciseMaterial) -> None:
     (n_users, n_items), there = m.table.ratings.shape, int(np.isfinite(m.table.ratings).sum())
     facts = (
         f"From {len(ratings):,} ratings: the {n_users} users and {n_items} items with most; "

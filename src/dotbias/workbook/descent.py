@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from ._descent_exercises import tours
 from ._intro import intro
 from ._many_epochs import write_many_epochs
 from ._optimizer_sheet import ANGLES, LEVELS, N, dress, start_name, write_optimizer
-from ._optimizers import INTERCEPT, N_EPOCHS, OPTIMIZERS, SLOPE, START, Path, X, contours
+from ._optimizers import INTERCEPT, N_EPOCHS, OPTIMIZERS, SLOPE, START, DescentPath, X, contours
 from ._sheet import Block, Book, Sheet
 
 
-def descent(path: str | File) -> File:
+def descent(path: str | Path) -> Path:
     """Write the workbook of optimizers: y = a·x + b on 29 points, one point per step, five epochs.
 
     Every optimizer's learning rate, β and start are cells to change; each sheet draws the RMSE by epoch and the path
@@ -152,7 +152,7 @@ def _write_ellipse(sheet: Sheet, at: Block, level: str, values: np.ndarray) -> N
     sheet.formulas(at, formula, values, "plain")
 
 
-def _write_compare(book: Book, paths: dict[str, list[tuple[str, Path, Block, Block]]]) -> None:
+def _write_compare(book: Book, paths: dict[str, list[tuple[str, DescentPath, Block, Block]]]) -> None:
     """All forms' RMSE and intercept by epoch, side by side, on every sheet's own settings."""
     lead = "After each epoch, with every sheet's own settings: RMSE over all points, and the intercept (30 is right)."
     sheet = book.sheet("compare", "Compare", lead)
@@ -181,7 +181,7 @@ def _write_column(
     sheet: Sheet,
     chart: Any,
     at: tuple[int, int],
-    path: Path,
+    path: DescentPath,
     where: Block,
     name: str,
     title: str,

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import DataError
 from ..factors import Factors
 from ..ratings import Ratings
+from ..scorer import Bilinear
 from ._crosstab import Crosstab, most_rated
 from ._factors import parameter_names
 from ._intro import intro, number
-from ._model_views import Material, Places, tours, write_biases, write_explain, write_map
+from ._model_views import ModelMaterial, ModelPlaces, tours, write_biases, write_explain, write_map
 from ._sheet import Block, Book, Sheet
 from ._style import COLOURS
 
 TOP = 8  # the first row of ratings
-
-
-class HasFactors(Protocol):
-    """A scorer that is bilinear, or (a posterior) nearly so."""
-
-    def factors(self) -> Factors:
-        """Its Factors."""
-        ...
-
-    def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        """Its scores of pairs of rows (B,), (B,) -> (B,)."""
-        ...
 
 
 class Link(NamedTuple):
@@ -46,7 +35,7 @@ def link_of(factors: Factors) -> Link:
 
 
 def of_model(
-    model: HasFactors, ratings: Ratings, *, path: str | Path, n: int = 15, held_out: Ratings | float | None = None
+    model: Bilinear, ratings: Ratings, *, path: str | Path, n: int = 15, held_out: Ratings | float | None = None
 ) -> Path:
     """Write a fitted model's embeddings of the most rated users and items, with predictions as living formulas.
 
@@ -83,7 +72,7 @@ def of_model(
     return book.save(path)
 
 
-def _material(factors: Factors, ratings: Ratings, table: Crosstab, held_out: Ratings | float | None) -> Material:
+def _material(factors: Factors, ratings: Ratings, table: Crosstab, held_out: Ratings | float | None) -> ModelMaterial:
     """The crosstab with held-out ratings laid into it, and the errors."""
     cells, part = table.ratings.copy(), np.where(np.isfinite(table.ratings), 1, 0)
     outside: float = float("nan")
@@ -96,7 +85,7 @@ def _material(factors: Factors, ratings: Ratings, table: Crosstab, held_out: Rat
     elif held_out is not None:
         outside = float(held_out)
     users, items, scores = scores_of(factors, table)
-    return Material(
+    return ModelMaterial(
         factors, table._replace(ratings=cells), part, users, items, scores, _rmse(factors, ratings), outside
     )
 
@@ -125,7 +114,7 @@ def scores_of(factors: Factors, table: Crosstab) -> tuple[np.ndarray, np.ndarray
     return users, items, factors.squash(z)
 
 
-def _intro(book: Book, m: Material, model: HasFactors, ratings: Ratings) -> None:
+def _intro(book: Book, m: ModelMaterial, model: Bilinear, ratings: Ratings) -> None:
     (n_users, n_items), factors = m.table.ratings.shape, m.factors
     outside = "unknown: none were given" if m.rmse_held_out != m.rmse_held_out else number(m.rmse_held_out)
     facts = (
@@ -141,7 +130,7 @@ def _intro(book: Book, m: Material, model: HasFactors, ratings: Ratings) -> None
     intro(book, "A model, opened", lead, facts=facts, tours=tours(m), colours=colours)
 
 
-def _agreement(model: HasFactors, m: Material) -> str:
+def _agreement(model: Bilinear, m: ModelMaterial) -> str:
     """How near the sheet's predictions are to the model's own, in words."""
     n_users, n_items = m.table.ratings.shape
     pairs = np.repeat(m.table.users, n_items), np.tile(m.table.items, n_users)
@@ -163,11 +152,11 @@ def link_formula(link: Link, z: str) -> str:
     return f"MAX({clipped},y_low)" if np.isfinite(link.low) else clipped
 
 
-def _lay_out(shape: tuple[int, int], k1: int) -> Places:
+def _lay_out(shape: tuple[int, int], k1: int) -> ModelPlaces:
     """Ratings, predictions, train or held out; below, a column of parameters for each item and each user."""
     n_users, n_items = shape
     scores, below = n_items + 2, TOP + n_users + 3
-    return Places(
+    return ModelPlaces(
         Block("model", TOP, 1, n_users, n_items),
         Block("model", TOP, scores, n_users, n_items),
         Block("model", TOP, scores + max(n_items, n_users) + 1, n_users, n_items),
@@ -176,7 +165,7 @@ def _lay_out(shape: tuple[int, int], k1: int) -> Places:
     )
 
 
-def _headings(sheet: Sheet, at: Places, table: Crosstab, names: list[str]) -> None:
+def _headings(sheet: Sheet, at: ModelPlaces, table: Crosstab, names: list[str]) -> None:
     """Labels of ratings, predictions and the parameters below them."""
     for block, words in ((at.ratings, "ratings"), (at.scores, "predictions"), (at.part, "train or held out")):
         sheet.band(TOP - 2, block.left, block.width, words)
@@ -195,7 +184,7 @@ def _headings(sheet: Sheet, at: Places, table: Crosstab, names: list[str]) -> No
     sheet.book.name("user_ids", at.ratings._replace(left=0, width=1).ref)
 
 
-def _write_model(book: Book, m: Material) -> Places:
+def _write_model(book: Book, m: ModelMaterial) -> ModelPlaces:
     """The sheet *model*."""
     link = link_of(m.factors)
     how = "squashed by a sigmoid" if link.kind == "sigmoid" else "clipped"
@@ -231,7 +220,7 @@ def _write_model(book: Book, m: Material) -> Places:
     return at
 
 
-def _write_errors(sheet: Sheet, at: Places, m: Material) -> None:
+def _write_errors(sheet: Sheet, at: ModelPlaces, m: ModelMaterial) -> None:
     """The RMSE of the train cells and of the held-out cells shown; and those of all ratings, as numbers."""
     errors = np.nan_to_num(m.table.ratings) - m.scores
     for row, words in ((3, "of the cells shown"), (4, "of all ratings")):
