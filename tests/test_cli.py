@@ -117,7 +117,7 @@ def test_every_gradient_fitter_saves_and_recommends(run, files, fitter):
 
 @pytest.mark.parametrize("fitter", ["sgd", "als", "gibbs"])
 def test_every_solver_saves_and_recommends(run, files, fitter):
-    few = {"sgd": "n_epochs=2", "als": "n_sweeps=2", "gibbs": "n_sweeps=5"}[fitter]
+    few = {"sgd": "n_epochs=2", "als": "n_epochs=2", "gibbs": "n_sweeps=5"}[fitter]
     code, _, err = run("fit", "all.csv", "--fitter", fitter, "--set", few, "--split", "random:0.2", "-o", "model")
     assert code == 0, err
     code, out, err = run("recommend", "model", "5", "-n", "3", "--json")
@@ -132,9 +132,16 @@ def test_auto_is_the_default_and_says_which_and_why(run, files):
     assert "auto: gibbs, with the day, histories.\n" in err
     result = json.loads(out)
     assert result["fitter"] == "gibbs"
-    assert result["settings"]["bags"] is True
+    assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
     assert "rating's day given" in result["notes"]
+
+
+def test_gibbs_by_name_is_autos_gibbs(run, files):
+    few = ("--set", "n_sweeps=5", "--json")
+    results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
+    auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
+    assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
 
 
 def test_recommend_and_similar(run, files):

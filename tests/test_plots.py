@@ -12,10 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
 from dotbias import Recommender, interpret, plots, split
-from dotbias.callbacks import ActivationStats, GradientStats, Log, RateSweep, Sweep, describe
+from dotbias.callbacks import ActivationStats, GradientStats, Log, RateSweep, Sweep
+from dotbias.callbacks.stats import describe
 from dotbias.cli import main
 from dotbias.errors import DataError, MissingExtraError, SettingError
-from dotbias.learner import fit_dot_bias, fit_net
+from dotbias.gradient import collab_learner, fit_dot_bias, fit_net
 from dotbias.plots import gallery as draw
 from dotbias.plots._page import all_shortened, shortened
 from dotbias.plots.sizes import part_name, quantiles
@@ -23,9 +24,9 @@ from dotbias.plots.sizes import part_name, quantiles
 TRAIN, TEST = battery.parts()
 LOG = Log(points=5)
 GRADIENTS, ACTIVATIONS = GradientStats(), ActivationStats()
-FITTED = fit_dot_bias(
-    TRAIN, valid=TEST, n_factors=4, n_epochs=3, rng=0, callbacks=[LOG, GRADIENTS, ACTIVATIONS], progress=False
-)
+LEARNER = collab_learner(TRAIN, TEST, n_factors=4, bs=512, callbacks=[LOG, GRADIENTS, ACTIVATIONS], rng=0)
+LEARNER.fit(3, 0.02, progress=False)
+FITTED = fit_dot_bias(TRAIN, n_factors=4, n_epochs=3, rng=0, progress=False)
 
 
 def words(figure):
@@ -136,9 +137,9 @@ def test_histograms_live_and_kept():
 
 
 def test_histograms_of_a_net_have_a_panel_for_each_layer():
-    log = Log()
-    fit_net(TRAIN, n_factors=4, n_epochs=1, rng=0, callbacks=[log], progress=False)
-    text = words(plots.histograms(plots.kept_histograms(log.rows, "activation"), kind="activation"))
+    rows = []
+    fit_net(TRAIN, n_factors=4, n_epochs=1, rng=0, progress=lambda step: rows.append(step.row()))
+    text = words(plots.histograms(plots.kept_histograms(rows, "activation"), kind="activation"))
     assert "layer 1" in text and "last layer" in text and "predictions" not in text
 
 
@@ -228,8 +229,8 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
 
 
 def test_watching_changes_nothing_in_the_fit():
-    bare = fit_dot_bias(TRAIN, n_factors=4, n_epochs=3, rng=0, progress=False)
-    assert bare.items.tobytes() == FITTED.items.tobytes()
+    watched = fit_dot_bias(TRAIN, valid=TEST, n_factors=4, n_epochs=3, rng=0, progress=lambda step: None)
+    assert watched.items.tobytes() == FITTED.items.tobytes()
     assert [row["epoch"] for row in LOG.rows] == [1, 2, 3] and all("valid" in row for row in LOG.rows)
     assert len(LOG.rows[0]["lr"]) == len(LOG.rows[0]["batch_loss"]) <= 5
 

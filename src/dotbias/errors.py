@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 
@@ -128,12 +129,12 @@ def install_command(extra: str) -> str:
 def check_positive(**settings: float) -> None:
     """Refuse settings that must be finite and above zero: ``check_positive(lr=lr, n_factors=n_factors)``."""
     for name, value in settings.items():
-        if not (value == value and 0 < value < float("inf")):
+        if not (isinstance(value, Real) and 0 < value < float("inf")):
             raise SettingError(f"{name} is {value!r}; it must be a finite number above 0.", hint=f"try {name}=1.")
 
 
 def check_not_negative(**settings: float) -> None:
     """Refuse settings that must be finite and not below zero: ``check_not_negative(wd=wd)``."""
     for name, value in settings.items():
-        if not (value == value and 0 <= value < float("inf")):
+        if not (isinstance(value, Real) and 0 <= value < float("inf")):
             raise SettingError(f"{name} is {value!r}; it must be a finite number, 0 or more.", hint=f"try {name}=0.")

@@ -246,7 +246,7 @@ class Recommender:
         Nothing is refitted or kept: the scorer folds the history in. Other arguments as in :meth:`recommend`.
 
         Raises:
-            SettingError: if the scorer takes no newcomers.
+            SettingError: if the scorer does not support fold-in.
             UnknownIdError: for an item that train does not name.
             DataError: for a rating that is no number on train's scale.
         """

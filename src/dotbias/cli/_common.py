@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -46,31 +45,13 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def duration(text: str) -> float:
-    """``"5m"`` -> 300.0 seconds; also ``90s``, ``1.5h``, ``90``.
-
-    Raises:
-        SettingError: for anything else.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(s|m|min|h)?", text.strip())
-    if found is None or not float(found[1]):
-        raise SettingError(f"--budget {text} is no duration.", hint="such as 90s, 5m or 1h.")
-    return float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2] or "s"]
-
-
 def use_threads(n: int | None) -> None:
     """Let every fit of this process use at most ``n`` threads; None, 0: as it finds best."""
     if not n:
         return
     from ..solvers import _threads
 
-    use = getattr(_threads, "use", None)
-    if use is not None:
-        use(n)
-    else:
-        import numba
-
-        numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    _threads.use(n)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(n)
     os.environ["OMP_NUM_THREADS"] = str(n)  # torch reads it when it is loaded

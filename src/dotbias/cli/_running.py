@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import signal
 import sys
 import time
@@ -54,32 +53,15 @@ def run_fitter(
     Raises:
         KeyboardInterrupt: at a second Ctrl-C, or at the first where the fitter has nothing to show for itself.
     """
-    steps = Recorder(fitter.name, 1.0 if train.values is None else float(train.values.std()) or 1.0)
+    steps = Recorder(fitter.name)
     with warnings.catch_warnings(record=True) as caught, stoppable() as stop, steps:
         warnings.simplefilter("always")
         steps.stop = stop
-        scorer = fitter.fit(train, rng=seed, **_watching(fitter, valid, steps), **settings)
+        scorer = fitter.fit(train, valid=valid, rng=seed, progress=steps, **settings)
     stopped = stop.asked or any(issubclass(w.category, StoppedWarning) for w in caught)
     for text in dict.fromkeys([*(str(w.message) for w in caught), *getattr(scorer, "notes", ())]):
         page.note(text)
     return Fitted(scorer, steps.rows or None, stopped)
-
-
-def _watching(fitter: Fitter, valid: Ratings | None, steps: Recorder) -> dict[str, Any]:
-    """The arguments by which a fitter is watched, of those that it has.
-
-    ``valid`` is given to those only whose fit it does not steer. Until every fitter takes ``progress=`` and tells
-    Steps, the gradient fitters are watched through their callbacks.
-    """
-    from ..settings import annotation, fits
-
-    known = inspect.signature(fitter.fit).parameters
-    watched: dict[str, Any] = {"valid": valid} if fitter.extra is not None else {}
-    if "progress" in known and fits(steps, annotation(fitter.fit, "progress")):
-        watched["progress"] = steps
-    elif fitter.extra == "torch":
-        watched |= {"callbacks": steps.callbacks(), "progress": False}
-    return watched
 
 
 class Recorder:
@@ -87,11 +69,10 @@ class Recorder:
 
     Args:
         name: of the fitter.
-        spread: standard deviation of the ratings.
     """
 
-    def __init__(self, name: str, spread: float = 1.0):
-        self.name, self.spread = name, spread
+    def __init__(self, name: str):
+        self.name = name
         self.rows: list[dict[str, Any]] = []
         self.stop: Stop | None = None
         self._bar: Any = None
@@ -105,9 +86,8 @@ class Recorder:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, step: Any) -> None:
+    def __call__(self, step: Step) -> None:
         """Take note of a step."""
-        step = step if isinstance(step, Step) else _as_step(step, self.spread)
         self.rows.append(step.row())
         self._first = self._first or (step.number, time.monotonic())
         if sys.stderr.isatty():
@@ -139,34 +119,6 @@ class Recorder:
         total = step.of or (MOST_SWEEPS if step.kind == "sweep" else None)
         text = f"{self.outlook(step)}  {_short(step)}"
         self._bar.update(self._task, total=total, completed=step.number, description=text)
-
-    def callbacks(self) -> list[Any]:
-        """What watches a gradient fit."""
-        from ..callbacks import Callback, Log, StopFitting
-
-        log, steps = Log(), self
-
-        class Telling(Callback):
-            def after_batch(self, learner: Any) -> None:
-                if steps.stop is not None and steps.stop.asked:
-                    raise StopFitting
-
-            def after_epoch(self, learner: Any) -> None:
-                values = {k: v for k, v in log.rows[-1].items() if k != "epoch"}
-                steps(Step("epoch", log.rows[-1]["epoch"], learner.n_epochs, values))
-
-        return [log, Telling()]
-
-
-def _as_step(told: Any, spread: float) -> Step:
-    """A pass or a sweep, as the solvers tell it today; noise and errors on the ratings' scale."""
-    values = {k: v for k, v in told._asdict().items() if v == v}
-    if "sweep" in values:
-        values["noise"] = spread / values["noise"] ** 0.5
-        if "error" in values:
-            values["error"] = spread * values["error"] ** 0.5
-        return Step("sweep", values.pop("sweep"), None, values)
-    return Step("pass", values.pop("number"), values.pop("of"), values)
 
 
 def _bar() -> tuple[Any, Any]:

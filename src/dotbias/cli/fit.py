@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,7 +139,9 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
     if test is not None and split is not None:
         raise SettingError("--test and --split exclude each other.", hint="name the held-out part in one way.")
     if budget is not None:
-        common.duration(budget)
+        from ..solvers.choice import seconds_of
+
+        seconds_of(budget)
         if fitter != AUTO:
             raise SettingError(f"--budget is for auto, not for {fitter}.", hint="leave out --fitter.")
     if fitter != AUTO:
@@ -178,15 +179,11 @@ def _end(fitted: Fitted, train: Ratings, about: dict[str, Any], out: Path | None
 
 def _resolve(fitter: str, train: Ratings, budget: str | None, log: Page) -> tuple[str, dict[str, Any]]:
     """(the fitter's name, settings that come with the choice): auto chooses, and says which."""
-    if fitter != AUTO:
-        return fitter, {}
-    from ..solvers.choice import choose
+    from ..solvers.choice import choose, everything
 
-    limits = {}
-    if budget is not None:
-        if "budget" not in inspect.signature(choose).parameters:
-            raise SettingError("this version's auto takes no --budget.", hint="name a --fitter.")
-        limits = {"budget": common.duration(budget)}
+    if fitter != AUTO:
+        return fitter, everything(train) if fitter == "gibbs" else {}
+    limits = {} if budget is None else {"budget": budget}
     choice = choose(train, **limits)
     # Its cost by the counts is what chooses; how long the fit will take is measured, and said while it runs.
     log.say("auto: " + re.sub(r": about .*", ".", choice.why) if choice.fitter == "gibbs" else f"auto: {choice.why}")

@@ -18,7 +18,7 @@ BAR = 40  # cells
 def lr_find(
     data: Annotated[str, typer.Argument(help="A catalogue name (ml-100k), a folder, or a file.")],
     reading: Reading,
-    n_factors: Annotated[int, typer.Option("--n-factors", help="Factors of the model.")] = 50,
+    n_factors: Annotated[int, typer.Option("--n-factors", help="Factors of the model.")] = 64,
     bs: Annotated[int, typer.Option("--bs", help="Ratings per batch.")] = 64,
     seed: Seed = 0,
     threads: Threads = None,
@@ -30,7 +30,7 @@ def lr_find(
     """
     find("dot_bias").fit  # noqa: B018  says which extra is missing
     common.use_threads(threads)
-    from ..learner import collab_learner
+    from ..gradient import collab_learner
 
     ratings = reading.read(data)
     for note in ratings.notes:

@@ -99,7 +99,7 @@ def _sweep(door: Recommender, seed: int, learned: str) -> Maker:
     from . import lr_sweep
 
     find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
+    from ..gradient import collab_learner
 
-    n_factors = int(door.settings.get("n_factors", 50))
+    n_factors = int(door.settings.get("n_factors", 64))
     return lambda: lr_sweep(collab_learner(door.train, n_factors=n_factors, rng=seed).lr_find(), data=learned)
