@@ -82,6 +82,14 @@ def test_every_command_takes_odd_paths_and_ids(model, tmp_path):
         assert b"\x1b" not in out + err
 
 
+def test_odd_titles_are_drawn(model, tmp_path):
+    code, out, err = dotbias("plot", model, "-o", tmp_path / "p$x$")
+    assert code == 0 and b"fault" not in err and b"Warning" not in err
+    text = out.decode()
+    assert text.count("letters that the pictures' font lacks") == 1
+    assert (tmp_path / "p$x$" / "crosstab.png").stat().st_size > 10_000
+
+
 @pytest.mark.skipif(os.name != "posix", reason="POSIX shells")
 @pytest.mark.parametrize("where", [">&-", "2>&-", "| head -1", "> /dev/full"])
 def test_outputs_that_are_closed_cut_short_or_full(where):

@@ -71,6 +71,22 @@ def test_a_stopped_fit_leaves_the_older_model_alone(folder, fitter, by):
     assert Recommender.load(folder / "m").settings["fitter"] == "bias"
 
 
+def test_ctrl_c_while_it_fits_again_on_everything(folder):
+    """The first fit was measured; the second, which would be saved, is not whole."""
+    before = bytes_of(folder / "m")
+    process = start(folder, "fit", "all.csv", "--fitter", "sgd", "--set", "n_epochs=4000", "-o", "m", show_steps=True)
+    assert process.stderr is not None
+    again = False
+    for line in process.stderr:
+        again |= line.startswith("Fitting again")
+        if again and line == "STEP\n":
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "RMSE" in out and "nothing was saved" in err
+    assert bytes_of(folder / "m") == before
+
+
 def test_keep_partial_saves_it_and_marks_it(folder):
     code, out, err = stopped(folder, *LONG, "--fitter", "sgd", "-o", "m", "--keep-partial", "--json")
     assert code == 130, err

@@ -28,7 +28,7 @@ Model = Annotated[Path, typer.Argument(help="The folder of a saved model.")]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, envvar="DOTBIAS_THREADS", help="How many threads a fit may use; the bits stay the same."
+        "--threads", min=0, envvar="DOTBIAS_THREADS", help="How many threads a fit may use; 0: as many as pay."
     ),
 ]
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}

@@ -57,7 +57,11 @@ def run_fitter(
     with warnings.catch_warnings(record=True) as caught, stoppable() as stop, steps:
         warnings.simplefilter("always")
         steps.stop = stop
-        scorer = fitter.fit(train, valid=valid, rng=seed, progress=steps, **settings)
+        try:
+            scorer = fitter.fit(train, valid=valid, rng=seed, progress=steps, **settings)
+        except KeyboardInterrupt:
+            page.say("stopped: nothing was saved.")
+            raise
     stopped = stop.asked or any(issubclass(w.category, StoppedWarning) for w in caught)
     for text in dict.fromkeys([*(str(w.message) for w in caught), *getattr(scorer, "notes", ())]):
         page.note(text)

@@ -168,10 +168,10 @@ def _end(fitted: Fitted, train: Ratings, about: dict[str, Any], out: Path | None
         Exit: always.
     """
     if out is None:
-        log.say("stopped: nothing was measured, nothing was saved.")
+        log.say("stopped: nothing was saved.")
     else:
         _save(out, fitted, train, {**about, "n_train": len(train), "stopped": True}, log)
-        log.note("the fit was ended early, and the model is marked so: nothing was measured.")
+        log.note("the fit was ended early, and the model is marked so.")
     if json:
         Page().json({"stopped": True, "saved": None if out is None else str(out)})
     raise typer.Exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from ._options import Json, Model, Reading, Seed, reads_data
 from ._show import Page
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..ratings import Ratings
     from ..recommender import Recommender
 
@@ -61,17 +64,31 @@ def write(
     from .. import plots
 
     written, skipped = [], {}
-    for name, picture in plots.gallery(door, test=test, sweep=sweep, seed=seed):
-        path = out / f"{name}.png"
-        if isinstance(picture, str):
-            asked = {"predictions": test is not None, "sweep": sweep}
-            skipped[name] = picture if asked.get(name, True) else ASK[name]
-            if name not in unsaid:
-                page.say(f"skipped {path.name}: {skipped[name]}", style="yellow")
-            continue
-        buffer = io.BytesIO()
-        picture.savefig(buffer, format="png")
-        places.write(path, buffer.getvalue())
-        written.append(path)
-        page.say(f"wrote   {path}", wrap=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name, picture in plots.gallery(door, test=test, sweep=sweep, seed=seed):
+            path = out / f"{name}.png"
+            if isinstance(picture, str):
+                asked = {"predictions": test is not None, "sweep": sweep}
+                skipped[name] = picture if asked.get(name, True) else ASK[name]
+                if name not in unsaid:
+                    page.say(f"skipped {path.name}: {skipped[name]}", style="yellow")
+                continue
+            _save(picture, path)
+            written.append(path)
+            page.say(f"wrote   {path}", wrap=False)
+    for text in dict.fromkeys(_in_words(str(w.message)) for w in caught):
+        page.note(text)
     return written, skipped
+
+
+def _save(picture: Figure, path: Path) -> None:
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png")
+    places.write(path, buffer.getvalue())
+
+
+def _in_words(warning: str) -> str:
+    """What matplotlib warns of, for people: one note for all letters that its font lacks."""
+    missing = warning.startswith("Glyph ")
+    return "some titles hold letters that the pictures' font lacks; they are drawn as boxes." if missing else warning

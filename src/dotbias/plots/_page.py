@@ -44,13 +44,13 @@ def figure(width: float, height: float, headline: str) -> Figure:
 
 def subtitle(ax: Axes, *parts: str) -> None:
     """A grey line above the axes: counts, data set; parts without words are left out."""
-    ax.set_title("  ·  ".join(p for p in parts if p), loc="left", size=9, color=GREY)
+    ax.set_title(_safe("  ·  ".join(p for p in parts if p)), loc="left", size=9, color=GREY)
 
 
 def caption(page: Figure, text: str) -> None:
     """A line or two below the picture: how to read it."""
     width = int(page.get_figwidth() * 15)  # letters of this size on a line
-    page.supxlabel(textwrap.fill(text, width), x=0.012, ha="left", size=9, color=GREY)
+    page.supxlabel(_safe(textwrap.fill(text, width)), x=0.012, ha="left", size=9, color=GREY)
 
 
 def shortened(text: str, n: int = 36) -> str:
@@ -73,7 +73,7 @@ ALIKE = 8  # letters: titles that share so many at their beginning look the same
 
 def _plain(text: str) -> str:
     """Articles in front, no other names, no control characters."""
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = _printable(text)
     text = re.sub(r" \(.*\)(?= \(\d{4}\)$)", "", text)
     name, _, year = text.rpartition(" (")
     for article in ("The", "A", "An"):
@@ -99,5 +99,10 @@ def _cut(text: str, n: int, *, middle: bool = False) -> str:
     return f"{head}…{whole if len(whole) > room // 3 else tail.lstrip()}{year}"
 
 
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _safe(text: str) -> str:
+    """Text in which nothing is mathematics."""
     return text.replace("$", r"\$")
