@@ -72,6 +72,7 @@ class Fitter(NamedTuple):
 
 FITTERS = (
     Fitter("mean", "baselines:mean", about="the mean rating"),
+    Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
     Fitter("knn", "baselines:knn", about="biases, corrected by the most similar items that the user rated"),
     Fitter("dot", "learner:fit_dot", "torch", about="the lesson's dot product, by gradient"),
