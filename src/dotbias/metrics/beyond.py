@@ -28,9 +28,10 @@ def coverage(k: int = 10) -> Metric:
         items = _items(top)
         shown = np.bincount(items, minlength=len(catalogue.item_counts))
         alone = _per_list(top, shown == 1).sum(1)  # (G,) items that no other list shows
-        n, n_items = len(top), max(int((catalogue.item_counts > 0).sum()), 1)
-        mean = (shown > 0).sum() / n_items
-        return each(np.where(_lengths(top) > 0, mean + (alone - alone.sum() / max(n, 1)) * (n - 1) / n_items, np.nan))
+        some = _lengths(top) > 0
+        n, n_items = max(int(some.sum()), 1), max(int((catalogue.item_counts > 0).sum()), 1)
+        mean, away = (shown > 0).sum() / n_items, (alone - alone.sum() / n) * (n - 1) / n_items
+        return each(np.where(some, mean + away, np.nan))
 
     return _metric("coverage", k, values, "neither", "share of rated items in some list", most=1.0)._replace(joint=True)
 
