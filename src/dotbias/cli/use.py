@@ -25,11 +25,12 @@ def evaluate(
     duplicates: common.Duplicates = None,
     json: common.Json = False,
 ) -> None:
-    """The error of a saved model on held-out ratings; ratings it was fitted on are refused.
+    """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
 
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
     from .. import datasets, storage
+    from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
 
     seconds: dict[str, Any] = {}
@@ -38,7 +39,7 @@ def evaluate(
         held = datasets.resolve(test, like=stored.ratings, **common.columns(user, item, rating, time, duplicates))
     common.say(common.console(to_stderr=True), held.notes)
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings)
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)
