@@ -7,6 +7,6 @@ This module knows ratings and rows.
 
 from .biases import bias, mean
 from .neighbours import Knn, KnnItem, KnnUser, knn
-from .popular import Popular, PopularPart, popular
+from .popularity import Popular, PopularPart, popular
 
 __all__ = ["Knn", "KnnItem", "KnnUser", "Popular", "PopularPart", "bias", "knn", "mean", "popular"]
