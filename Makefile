@@ -33,8 +33,10 @@ docs: $(VENV)/.docs
 	$(BIN)/python docs/build.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt
+	@echo "Making an environment in $(VENV), and installing dotbias with torch and matplotlib: a minute or so, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,plot]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[torch,plot]'
+	@echo "Installed. Now the main job, on real data:"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

@@ -19,7 +19,7 @@ from statistics import mean, median
 import torch
 
 from dotbias import baselines, datasets, split
-from dotbias.learner import fit_dot, fit_dot_bias, fit_net
+from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
 from dotbias.ratings import Ratings
 from dotbias.solvers import als, gibbs, sgd
 from dotbias.solvers.choice import usable
@@ -28,7 +28,7 @@ from dotbias.solvers.choice import usable
 def everything(train: Ratings, *, rng: int, **settings):
     """Gibbs with all that is at hand, whether or not ``auto`` would afford it."""
     usual = {
-        "bags": True,
+        "histories": True,
         "days": train.times is not None,
         "item_features": usable(train.item_table),
         "user_features": usable(train.user_table),

@@ -16,17 +16,17 @@ import torch
 
 from dotbias import datasets, split
 from dotbias.errors import DivergedError
-from dotbias.learner import fit_dot_bias
+from dotbias.gradient import fit_dot_bias
 
 GRID = {
-    "n_factors": [30, 50, 70, 100],
     "n_epochs": [8, 10, 12],
-    "lr": [0.01, 0.015, 0.02, 0.03],
-    "reg": [0.0025, 0.004, 0.005, 0.0075, 0.01],
-    "reg_once": [0.1, 0.2, 0.3, 0.45],
-    "reg_bias": [0.1, 0.15, 0.25],
+    "lr": [0.015, 0.02, 0.03],
+    "reg": [0.045, 0.064, 0.09, 0.12],
+    "reg_once": [2.0, 3.0, 4.5, 6.0],
+    "reg_bias": [0.0, 0.0, 0.01],
+    "reg_bias_once": [1.3, 2.0, 3.0],
     "padding": [0.0, 0.25, 0.5],
-    "bs": [512, 1024],
+    "bs": [256, 512],
 }
 
 

@@ -6,10 +6,10 @@ One rating of SGD with K factors costs, a fused multiply-add counting as two ope
     p' = keep p + step q    3 K         p' goes back there: 4 K bytes
     q' = keep q + step p    3 K         q' too: 4 K bytes
 
-8 K flop and 16 K bytes: a block's users fill a good part of the second cache (``_blocks.CACHE``), so that hardly a row
-is still in the first when its next rating comes. The rating itself, 12 bytes, comes from memory. One rating of an ALS
-half-step costs (K + 2)² flop, half of a symmetric product, and 4 (K + 2) bytes. The floor of ns per rating and thread
-is the largest of flop / F, bytes / C and 12 / M, where F, C and M are measured here with the same threads:
+8 K flop and 16 K bytes: a block's users fill a good part of the second cache (``_sgd_blocks.CACHE``), so that hardly
+a row is still in the first when its next rating comes. The rating itself, 12 bytes, comes from memory. One rating of
+an ALS half-step costs (K + 2)² flop, half of a symmetric product, and 4 (K + 2) bytes. The floor of ns per rating and
+thread is the largest of flop / F, bytes / C and 12 / M, where F, C and M are measured here with the same threads:
 
     F   flop/s of fma on vectors of eight, ten chains that do not wait for one another
     C   bytes/s of a triad a = b + s c (12 bytes an element) over 3 × 128 KB, in the second cache
@@ -32,11 +32,14 @@ import numpy as np
 from numba import float32, njit, prange
 
 from dotbias.datasets import planted
-from dotbias.factors import Ridge
-from dotbias.solvers import _als_kernels, _blocks
+from dotbias.objective import Ridge
+from dotbias.solvers import _als_kernels
+from dotbias.solvers._columns import frozen
+from dotbias.solvers._threads import processors, sharing, use
+from dotbias.solvers._units import Units
 from dotbias.solvers._vec import add, fma, load, splat, store, total
-from dotbias.solvers.als import first_rows, side
-from dotbias.solvers.sgd import Descent, Shape
+from dotbias.solvers.als import by_row, first_rows
+from dotbias.solvers.sgd import Descent
 
 from .accuracy import machine as about
 from .accuracy import replace
@@ -107,15 +110,17 @@ def measure() -> list[dict]:
     ratings = planted(USERS, ITEMS, n_ratings=RATINGS, times=False, rng=0).ratings
     rows = []
     for threads in THREADS:
-        if threads > numba.config.NUMBA_NUM_THREADS:
+        if threads > min(processors(), numba.config.NUMBA_NUM_THREADS):
             continue
-        numba.set_num_threads(threads)
+        numba.set_num_threads(threads)  # of the loops here
+        use(threads)  # of the solvers'
         speeds = machine(threads)
         print(f"{threads} thread(s), each: " + ", ".join(f"{k} {v:.1f}" for k, v in speeds.items()), file=sys.stderr)
         for K in FACTORS:
             passes = {"sgd": (sgd_pass(ratings, K), 8 * K, 16 * K, 12), "als": als_half(ratings, K)}
             for name, (run, flop, cache, memory) in passes.items():
-                ns = fastest(run, 5) / RATINGS * 1e9 * threads
+                with sharing(0, 0):
+                    ns = fastest(run, 5) / RATINGS * 1e9 * threads
                 least = floor(speeds, flop, cache, memory)
                 rows.append({"kernel": name, "factors": K, "threads": threads, "M ratings/s": 1e3 * threads / ns})
                 rows[-1] |= {"ns per rating and thread": ns, "floor": least, "times the floor": ns / least}
@@ -124,18 +129,17 @@ def measure() -> list[dict]:
 
 def sgd_pass(ratings, K: int):
     """One pass at a small rate."""
-    shape, reg = Shape(K, "identity", (-np.inf, np.inf), 3.5), Ridge(0.0, 0.0, 0.01, 0.05)
-    descent = Descent(ratings, shape, reg, lambda progress: 0.005, 100, key=1)
+    descent = Descent(ratings, K, Ridge(0.0, 0.0, 0.01, 0.05), lambda progress: 0.005, 100, key=1)
     return lambda: descent.step(0)
 
 
 def als_half(ratings, K: int):
     """The items' half-step, with 300 ratings an item: (call, flop, cache bytes, memory bytes)."""
-    columns = [_blocks.frozen(c) for c in (ratings.items, ratings.users, ratings.values)]
-    own = side(*columns, ITEMS, K)
+    items, users, values = (frozen(c) for c in (ratings.items, ratings.users, ratings.explicit()))
+    own = by_row(items, users, values, Units(3.5, 1.0), ITEMS, K)
     Q = first_rows(np.ones(USERS), K, np.random.default_rng(0))
     X, bias, squares = np.empty((ITEMS, Q.shape[1]), np.float32), np.empty(ITEMS, np.float32), np.empty(ITEMS)
-    given = np.float32(3.5), Q, np.zeros(USERS, np.float32), np.zeros(K + 1), np.full(K + 1, 0.1)
+    given = Q, np.zeros(USERS, np.float32), np.zeros(K + 1), np.full(K + 1, 0.1)
     ratings_of = own.cuts, own.starts, own.others, own.values
     call = lambda: _als_kernels.half_step(*ratings_of, *given, X, bias, squares)  # noqa: E731
     return call, (K + 2) ** 2, 4 * (K + 2), 8

@@ -31,11 +31,13 @@ import numpy as np
 import polars as pl
 
 from dotbias.datasets import planted
+from dotbias.progress import Step
 from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import _als_kernels as kernels
-from dotbias.solvers._blocks import frozen
-from dotbias.solvers._passes import Pass, rmse
-from dotbias.solvers.als import side
+from dotbias.solvers._columns import frozen
+from dotbias.solvers._passes import rmse
+from dotbias.solvers._units import Units
+from dotbias.solvers.als import by_row
 from dotbias.solvers.sgd import sgd
 
 from .accuracy import machine, replace
@@ -46,7 +48,9 @@ HELD = 0.01  # of the ratings, held out
 BIAS_VARIANCE = SIGNAL**2 * BIAS_SHARE / 2
 FACTOR_VARIANCE = np.sqrt(SIGNAL**2 * (1 - BIAS_SHARE) / FACTORS)
 RIDGE = {"reg_once": float(NOISE**2 / FACTOR_VARIANCE), "reg_bias_once": NOISE**2 / BIAS_VARIANCE}
-SETTINGS = {"n_factors": FACTORS, "reg": 0.0, "reg_bias": 0.0, **RIDGE, "rng": 0}
+SPREAD = float(np.hypot(SIGNAL, NOISE))  # of the ratings: the solver's unit, in which a factor's ridge is less
+IN_UNITS = {**RIDGE, "reg_once": RIDGE["reg_once"] / SPREAD}
+SETTINGS = {"n_factors": FACTORS, "reg": 0.0, "reg_bias": 0.0, **IN_UNITS, "rng": 0}
 
 
 # One process each ------------------------------------------------------------------------------------------------
@@ -76,10 +80,10 @@ def fit(folder: Path, n: int, epochs: int, lr: float, *, disk: bool) -> dict:
     if disk:
         hold(columns_size // 4)
     ratings = load(folder, "", disk)
-    passes: list[Pass] = []
+    passes: list[Step] = []
     stamps: list[float] = []
 
-    def tell(p: Pass) -> None:
+    def tell(p: Step) -> None:
         passes.append(p)
         stamps.append(time.process_time())
 
@@ -91,7 +95,7 @@ def fit(folder: Path, n: int, epochs: int, lr: float, *, disk: bool) -> dict:
     return {
         "rmse": rmse(factors, load(folder, "held_", False)),
         "seconds": seconds,
-        "pass": float(np.median([p.seconds for p in passes])),
+        "pass": float(np.median([p.values["seconds"] for p in passes])),
         "pass, CPU": float(np.median(np.diff(stamps))),
         "memory": memory.peak / columns_size,
         "sha256": digest.hexdigest()[:16],
@@ -105,10 +109,11 @@ def optimum(folder: Path) -> dict:
         mean, items, item_bias = float(truth["mean"]), truth["items"], truth["item_bias"]
     Q = np.zeros((ITEMS, -(-(FACTORS + 2) // kernels.LANES) * kernels.LANES), np.float32)
     Q[:, 0], Q[:, 1 : 1 + FACTORS] = 1, items
-    by_user = side(frozen(train.users), frozen(train.items), frozen(train.explicit()), USERS, FACTORS)
+    columns = frozen(train.users), frozen(train.items), frozen(train.explicit())
+    by_user = by_row(columns[0], columns[1], columns[2], Units(mean, 1.0), USERS, FACTORS)
     users, bias, squares = (np.empty(s, d) for s, d in (((USERS, Q.shape[1]), "f4"), (USERS, "f4"), (USERS, "f8")))
     penalty = np.r_[RIDGE["reg_bias_once"], np.full(FACTORS, RIDGE["reg_once"])]
-    given = np.float32(mean), Q, item_bias, penalty, np.zeros_like(penalty)
+    given = Q, item_bias, penalty, np.zeros_like(penalty)
     kernels.half_step(by_user.cuts, by_user.starts, by_user.others, by_user.values, *given, users, bias, squares)
     score = mean + bias[held.users] + item_bias[held.items]
     score = score + np.einsum("bk,bk->b", users[held.users, 1 : 1 + FACTORS], items[held.items])

@@ -39,9 +39,9 @@ from dotbias.solvers import als, gibbs, sgd
 few = planted(200, 100, n_ratings=2000, rng=0).ratings
 def fit():
     start = time.perf_counter()
-    sgd(few, n_epochs=1), als(few, n_sweeps=1)
+    sgd(few, n_epochs=1), als(few, n_epochs=1)
     for ordinal in (False, True):
-        gibbs(few, n_sweeps=2, bags=True, days=True, item_features=["genres"], ordinal=ordinal)
+        gibbs(few, n_sweeps=2, histories=True, days=True, item_features=["genres"], ordinal=ordinal)
     return time.perf_counter() - start
 print("seconds", fit() - fit())
 """

@@ -47,3 +47,61 @@ def ratings(draw, min_size: int = 2, max_size: int = 60, times: bool | None = No
     values = np.array(draw(st.lists(st.integers(1, 5), min_size=n, max_size=n)), np.float32)
     ids = Ids(range(100, 100 + n_users)), Ids([f"item {k}" for k in range(n_items)])
     return Ratings(pairs // n_items, pairs % n_items, values, seconds, *ids)
+
+
+@st.composite
+def csv_files(draw) -> tuple[bytes, dict, list[tuple[str, str, str]] | None]:
+    """(content, how to read it, the rows that it must give or None): user, item, rating in odd shapes."""
+    separator = draw(st.sampled_from([",", "\t", ";", "|", "::", " ", "~", "·"]))
+    ids = draw(id_lists(max_size=6)), draw(id_lists(max_size=6))
+    n = draw(st.integers(1, 6))
+    pairs = (
+        draw(st.lists(st.tuples(*map(st.sampled_from, ids)), min_size=n, max_size=n, unique=True))
+        if n <= min(map(len, ids))
+        else [(ids[0][0], ids[1][0])]
+    )
+    rows = [(str(u), str(i), str(draw(st.integers(1, 10)) / 2)) for u, i in pairs]
+    quote = draw(st.booleans()) and len(separator) == 1 and separator != "·"
+    if any(separator in cell for row in rows for cell in row) and not quote:
+        rows = [tuple(cell.replace(separator, "_") for cell in row) for row in rows]
+    cells = [[f'"{c}"' if quote else c for c in row] for row in rows]
+    header = draw(st.sampled_from([None, "user{s}item{s}rating", "a{s}a{s}a", "😀{s}🎬{s}⭐"]))
+    lines = ([] if header is None else [header.format(s=separator)]) + [separator.join(row) for row in cells]
+    oddity = draw(st.sampled_from(["none", "none", "none", "blank", "ragged", "NUL", "quote", "CR", "cut"]))
+    if oddity == "blank":
+        lines.insert(draw(st.integers(0, len(lines))), "")
+    if oddity == "ragged":
+        lines.append(separator.join("abcd") if draw(st.booleans()) else "1")
+    if oddity == "NUL":
+        lines.append(separator.join(["1", "\0", "3"]))
+    if oddity == "quote":
+        lines.append(separator.join(['a"b', "c", "3"]))
+    end = "\r" if oddity == "CR" else draw(st.sampled_from(["\n", "\r\n"]))
+    encodings = ["utf-8", "utf-8-sig", "utf-16", "latin-1"]
+    text = end.join(lines) + draw(st.sampled_from(["", end]))
+    encoding = draw(
+        st.sampled_from(encodings if all(ord(c) < 256 for c in text) and separator != "·" else encodings[:3])
+    )
+    content = text.encode(encoding)
+    if oddity == "cut":
+        content = content[: draw(st.integers(0, len(content)))]
+    said = {"separator": separator, "header": header is not None}
+    distinct = len({(u, i) for u, i, _ in rows}) == len(rows)
+    return content, said, rows if oddity in ("none", "blank") and distinct else None
+
+
+def odd_values() -> st.SearchStrategy:
+    """What nobody should pass, and somebody does."""
+    return st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.sampled_from([2**63, -(2**63), 10**40, float("nan"), float("inf"), 1e300, -0.0, 2.5, 1j]),
+        st.sampled_from(
+            ["", " ", "\0", "\n", '"', "user", "item", "nan", "NULL", "1", "1.0", " 1", "x" * 300, "\ud800"]
+        ),
+        st.sampled_from([b"", b"x", (), (1,), (1, 5), (5, 1), ("a", "b"), [], [[]], {}, {"a": 1}, {1, 2}]),
+        st.sampled_from([object(), type, len, np.array([1, 2]), np.array(3), np.datetime64("2020"), np.float32("nan")]),
+        st.just(pl.DataFrame()),
+        st.just(pl.DataFrame({"user": [], "item": []})),
+    )

@@ -130,7 +130,7 @@ def test_every_gradient_fitter_saves_and_recommends(run, files, fitter):
 
 @pytest.mark.parametrize("fitter", ["sgd", "als", "gibbs"])
 def test_every_solver_saves_and_recommends(run, files, fitter):
-    few = {"sgd": "n_epochs=2", "als": "n_sweeps=2", "gibbs": "n_sweeps=5"}[fitter]
+    few = {"sgd": "n_epochs=2", "als": "n_epochs=2", "gibbs": "n_sweeps=5"}[fitter]
     code, _, err = run("fit", "all.csv", "--fitter", fitter, "--set", few, "--split", "random:0.2", "-o", "model")
     assert code == 0, err
     code, out, err = run("recommend", "model", "5", "-n", "3", "--json")
@@ -142,12 +142,19 @@ def test_every_solver_saves_and_recommends(run, files, fitter):
 def test_auto_is_the_default_and_says_which_and_why(run, files):
     code, out, err = run("fit", "all.csv", "--set", "n_sweeps=5", "--json")
     assert code == 0, err
-    assert "auto: gibbs, with the day, histories: about 1 s" in err
+    assert "auto: gibbs, with the day, histories.\n" in err
     result = json.loads(out)
     assert result["fitter"] == "gibbs"
-    assert result["settings"]["bags"] is True
+    assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
     assert "rating's day given" in result["notes"]
+
+
+def test_gibbs_by_name_is_autos_gibbs(run, files):
+    few = ("--set", "n_sweeps=5", "--json")
+    results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
+    auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
+    assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
 
 
 def test_recommend_and_similar(run, files):
@@ -196,7 +203,7 @@ def test_without_torch_the_error_names_the_extra_and_bias(run, files, monkeypatc
     monkeypatch.setitem(sys.modules, "torch", None)
     code, _, err = run("fit", "all.csv", "--fitter", "dot_bias")
     assert code == 6
-    assert "dotbias[torch]" in err
+    assert "[torch]'" in err
     assert "--fitter bias" in err
 
 
@@ -228,7 +235,7 @@ def test_demo_on_the_lessons_data(data, run, monkeypatch):
     monkeypatch.setenv("DOTBIAS_DATA", str(data))
     code, out, err = run("demo")
     assert code == 0, err
-    for words in ("100,004 ratings", "742 of them", "dot_bias", "manifest.json", "Next: dotbias recommend"):
+    for words in ("100,004 ratings", "742 of them", "dot_bias", "manifest.json", "dotbias recommend demo"):
         assert words in out
 
 
@@ -270,3 +277,22 @@ def test_doctor(run):
     assert found["dotbias"]
     assert found["numpy"]
     assert "DOTBIAS_DATA is not set" in run("doctor")[1]
+
+
+def test_the_demos_next_commands_can_be_typed(monkeypatch, tmp_path):
+    from dotbias.cli.demo import program
+
+    place = tmp_path / ".venv" / "bin" / "dotbias"
+    place.parent.mkdir(parents=True)
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/dotbias", "demo"])
+    assert program() == ".venv/bin/dotbias"
+    monkeypatch.setattr(sys, "argv", ["/some/where/dotbias/__main__.py", "demo"])
+    assert program() == "python -m dotbias"
+    monkeypatch.setenv("PATH", str(place.parent))
+    assert program() == "dotbias"
+    monkeypatch.setattr(sys, "argv", [str(place), "demo"])
+    assert program() == "dotbias"

@@ -489,3 +489,39 @@ def test_ratings_import_no_downloader():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+# Where the disk says no --------------------------------------------------------------------------------------------
+
+
+def test_a_cache_that_cannot_be_made_is_said(server, nowhere):
+    nowhere.write_text("a file where the cache should be")
+    server.answers["/toy.zip"] = GOOD
+    with pytest.raises(DownloadError, match=r"cache cannot be written: File exists") as e:
+        datasets.fetch("toy")
+    assert "DOTBIAS_CACHE" in e.value.hint
+
+
+def test_a_full_disk_while_downloading_is_said(server, nowhere, monkeypatch):
+    server.answers["/toy.zip"] = server.answers["/mirror.zip"] = GOOD
+    monkeypatch.setattr(downloads, "_md5", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(DownloadError, match="No space left on device"):
+        datasets.fetch("toy")
+
+
+def test_reading_settings_that_a_file_has_no_use_for(tmp_path):
+    planted(9, 8, n_ratings=30, rng=0).ratings.to_frame().write_parquet(tmp_path / "r.parquet")
+    with pytest.raises(SettingError, match=r"separator cannot be set for r\.parquet"):
+        datasets.resolve(tmp_path / "r.parquet", separator=";")
+    assert len(datasets.resolve(tmp_path / "r.parquet", separator=None, header=None)) == 30
+
+
+def test_side_tables_of_ones_own_replace_the_folders(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating\n1,007,4\n2,8,5\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n007,1984,Drama\n8,Heat (1995),(no genres listed)\n")
+    ratings = datasets.read_folder(tmp_path)
+    assert ratings.item_titles == ["1984", "Heat (1995)"]
+    assert ratings.item_table["year"].to_list() == [None, 1995]
+    assert ratings.item_table["genres"].to_list() == ["Drama", None]
+    (tmp_path / "own.csv").write_text("movieId,title\n8,Hitze\n")
+    assert datasets.read_folder(tmp_path, item_table=tmp_path / "own.csv").item_titles == [None, "Hitze"]

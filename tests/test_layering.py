@@ -9,17 +9,17 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
 ROWS = {  # a module may import, at its top, only from rows below its own; modules of one row in the order given
-    0: ["errors", "rng", "progress", "files", "checkpoint"],
+    0: ["errors", "rng", "progress", "stopping", "files", "checkpoint"],
     1: ["ids", "readers", "ratings"],
     2: ["settings", "split", "features", "datasets"],
     3: ["scorer", "objective", "factors", "trace", "posterior", "metrics", "schedules", "steps"],
-    4: ["models", "module_scorer", "losses", "optim", "batches", "callbacks", "solvers", "baselines"],
+    4: ["models", "batches", "losses", "module_scorer", "optim", "callbacks", "solvers", "baselines"],
     5: ["learner", "gradient", "fitters"],
-    6: ["evaluation", "search", "interpret", "storage", "recommender"],
+    6: ["evaluation", "search", "interpret", "storage", "recommender", "export"],
     7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
-NEEDS_TORCH = {"models", "module_scorer", "losses", "optim", "batches", "callbacks", "learner", "lesson5"}
+NEEDS_TORCH = {"models", "module_scorer", "batches", "losses", "optim", "callbacks", "learner", "gradient", "lesson5"}
 
 
 def room_of(path: Path) -> str:
@@ -118,6 +118,26 @@ def test_every_public_name_is_there():
         assert getattr(dotbias, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = dotbias.nonsense
+
+
+def test_star_brings_what_is_public_and_without_torch_what_needs_none():
+    code = "import sys\nsys.modules['torch'] = None\nfrom dotbias import *\nassert Ratings and sgd\nimport dotbias"
+    assert "torch" not in loaded(f"{code}\nassert 'Learner' not in dotbias.__all__\ndel sys.modules['torch']")
+    import dotbias
+
+    assert "Learner" in dotbias.__all__
+    assert set(dotbias.__all__) <= set(dir(dotbias))
+    assert all(not name.startswith("_") or name.startswith("__") for name in dir(dotbias))
+    assert {"annotations", "import_module", "Any"}.isdisjoint(dir(dotbias))
+
+
+def test_type_checkers_see_what_is_public():
+    """The names imported for type checkers are those that __getattr__ finds, at home in the same modules."""
+    import dotbias
+
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    typed = {a.asname: n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
+    assert typed == dotbias._HOME_OF
 
 
 def imported_files(path: Path):

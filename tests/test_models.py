@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from dotbias import losses, steps
-from dotbias.errors import DataError, SettingError
+from dotbias.errors import SettingError
 from dotbias.features import encode
 from dotbias.models import DotProduct, EmbeddingDot, EmbeddingDotBias, EmbeddingNet, Range
 from dotbias.module_scorer import ModuleScorer
+from dotbias.objective import Objective
 from dotbias.scorer import Stored, offers
 
 U, I, K = 7, 5, 3
@@ -86,7 +87,7 @@ def test_bilinear_models_equal_their_factors():
         EmbeddingDotBias(U, I, n_factors=K, mean=3.0, rng=0),
     ):
         expected = model(USERS, ITEMS).detach().numpy()
-        factors = model.factors((-100.0, 100.0))
+        factors = model.factors(Objective(y_range=(-100.0, 100.0)))
         np.testing.assert_allclose(factors.score(USERS.numpy(), ITEMS.numpy()), expected, rtol=1e-5)
 
 
@@ -142,10 +143,6 @@ def test_side_features_change_the_net_and_missing_time_is_the_mean(item_features
 
 
 def test_bad_shapes_and_settings_are_named():
-    with pytest.raises(DataError, match=r"\(4,\), the target \(4, 1\)"):
-        losses.mse(VALUES, VALUES[:, None])
-    with pytest.raises(DataError, match="view"):
-        losses.bce(VALUES[:, None], VALUES)
     with pytest.raises(SettingError, match="init is 'hee'"):
         EmbeddingDot(U, I, init="hee")
     with pytest.raises(SettingError, match="hidden_dropout"):
@@ -154,17 +151,10 @@ def test_bad_shapes_and_settings_are_named():
         EmbeddingDot(U, I, n_factors=0)
 
 
-def test_bce_is_the_log_likelihood():
-    z, y = torch.tensor([0.3, -2.0]), torch.tensor([1.0, 0.0])
-    p = torch.sigmoid(z)
-    expected = -(torch.log(p[0]) + torch.log(1 - p[1])) / 2
-    assert float(losses.bce(z, y)) == pytest.approx(float(expected))
-
-
 def test_a_net_scores_cold_rows_with_zero_embeddings(item_features):
     net = EmbeddingNet(U, I, n_factors=K, y_range=(1, 5), item_features=item_features, init="he", rng=0)
     seen_users, seen_items = np.arange(U) != 3, np.ones(I, bool)
-    scorer = ModuleScorer(net, seen_users, seen_items, y_range=(1.0, 5.0), mean=3.0)
+    scorer = ModuleScorer(net, seen_users, seen_items, objective=Objective(y_range=(1.0, 5.0)), mean=3.0)
     inside, cold, outside = scorer.score(np.array([0, 3, U]), np.array([1, 1, 1]))
     assert cold == outside != inside
     every = scorer.score_all(np.array([0, 3]))
@@ -184,10 +174,38 @@ def test_any_module_is_a_scorer_but_only_ours_can_be_kept():
         def forward(self, users, items):
             return self.w * (users + items)
 
-    scorer = ModuleScorer(Mine(), np.ones(U, bool), np.arange(I) != 2, y_range=(0.0, 3.0), mean=1.5)
+    scorer = ModuleScorer(
+        Mine(), np.ones(U, bool), np.arange(I) != 2, objective=Objective(y_range=(0.0, 3.0)), mean=1.5
+    )
     assert scorer.score(np.array([0, 6]), np.array([1, 4])).tolist() == [1, 3]
     assert scorer.rank(np.array([6]), np.array([4])).tolist() == [10]
     assert scorer.score(np.array([99, -1, 0]), np.array([0, 0, 2])).tolist() == [1.5] * 3  # cold: the mean
     assert not offers(scorer, Stored)
     with pytest.raises(OSError, match="Mine"):
         scorer.state()
+
+
+def test_log_odds_are_ranked_by_and_probabilities_scored():
+    """The loss' link is the scorer's, kept and loaded too; cold pairs get train's mean."""
+    objective = Objective("logistic", "sigmoid", (0.0, 1.0))
+    net = EmbeddingNet(U, I, n_factors=K, y_range=None, init="he", rng=0)
+    scorer = ModuleScorer(net, np.ones(U, bool), np.ones(I, bool), objective=objective, mean=0.3)
+    users, items = USERS.numpy(), ITEMS.numpy()
+    with torch.no_grad():
+        odds = net.eval()(USERS, ITEMS).numpy()
+    np.testing.assert_allclose(scorer.rank(users, items), odds, rtol=1e-5)
+    np.testing.assert_allclose(scorer.score(users, items), 1 / (1 + np.exp(-odds)), rtol=1e-5)
+    state = scorer.state()
+    again = ModuleScorer.from_state(state.arrays, state.settings)
+    assert again.score(users, items).tobytes() == scorer.score(users, items).tobytes()
+
+    class Odds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(U))
+
+        def forward(self, users, items):
+            return self.w[users]
+
+    mine = ModuleScorer(Odds(), np.arange(U) > 0, np.ones(I, bool), objective=objective, mean=0.3)
+    assert mine.score(np.array([0, 1]), np.array([1, 1])) == pytest.approx([0.3, 0.5])

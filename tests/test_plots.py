@@ -13,18 +13,20 @@ from matplotlib.text import Annotation, Text
 
 from dotbias import Recommender, interpret, plots, split
 from dotbias.callbacks import ActivationStats, GradientStats, Log, RateSweep, Sweep
+from dotbias.callbacks.stats import describe
 from dotbias.cli import main
-from dotbias.cli.plot import draw
 from dotbias.errors import DataError, MissingExtraError, SettingError
-from dotbias.learner import fit_dot_bias, fit_net
-from dotbias.plots._page import shortened
+from dotbias.gradient import collab_learner, fit_dot_bias, fit_net
+from dotbias.plots import gallery as draw
+from dotbias.plots._page import all_shortened, shortened
+from dotbias.plots.sizes import part_name, quantiles
 
 TRAIN, TEST = battery.parts()
 LOG = Log(points=5)
 GRADIENTS, ACTIVATIONS = GradientStats(), ActivationStats()
-FITTED = fit_dot_bias(
-    TRAIN, valid=TEST, n_factors=4, n_epochs=3, rng=0, callbacks=[LOG, GRADIENTS, ACTIVATIONS], progress=False
-)
+LEARNER = collab_learner(TRAIN, TEST, n_factors=4, bs=512, callbacks=[LOG, GRADIENTS, ACTIVATIONS], rng=0)
+LEARNER.fit(3, 0.02, progress=False)
+FITTED = fit_dot_bias(TRAIN, n_factors=4, n_epochs=3, rng=0, progress=False)
 
 
 def words(figure):
@@ -69,7 +71,8 @@ def test_predictions():
 
 def test_losses():
     says(plots.losses(LOG.rows, data="a world", valid="watched"), "epoch", "loss (mean squared error, stars²)",
-         "learning rate", "train, while it learned", "watched", "3 epochs", "lowest: ")  # fmt: skip
+         "learning rate", "train, mean over the epoch", "valid is measured at its end", "watched", "3 epochs",
+         "lowest: ")  # fmt: skip
     bare = [{k: row[k] for k in ("epoch", "train")} for row in LOG.rows]
     assert "learning rate" not in words(plots.losses(bare))
     with pytest.raises(DataError, match="no 'train'"):
@@ -126,18 +129,66 @@ def test_histograms_live_and_kept():
             assert all(
                 (a[name].counts == b[name].counts).all() and (a[name].edges == b[name].edges).all() for name in a
             )
-        says(plots.histograms(kept, kind=kind, data="a world"), "epoch", f"{kind} (log scale", "numbers",
-             next(iter(kept[0])), "share of")  # fmt: skip
+        says(plots.histograms(kept, kind=kind, data="a world"), "epoch", f"size of the {kind} (log)",
+             "numbers", "factors of users", "biases of items", "half of the numbers")  # fmt: skip
     assert plots.kept_histograms(None, "gradient") == []
     with pytest.raises(DataError, match="no gradient"):
         plots.histograms([])
 
 
 def test_histograms_of_a_net_have_a_panel_for_each_layer():
-    log = Log()
-    fit_net(TRAIN, n_factors=4, n_epochs=1, rng=0, callbacks=[log], progress=False)
-    text = words(plots.histograms(plots.kept_histograms(log.rows, "activation"), kind="activation"))
-    assert "layers.0" in text and "range" in text
+    rows = []
+    fit_net(TRAIN, n_factors=4, n_epochs=1, rng=0, progress=lambda step: rows.append(step.row()))
+    text = words(plots.histograms(plots.kept_histograms(rows, "activation"), kind="activation"))
+    assert "layer 1" in text and "last layer" in text and "predictions" not in text
+
+
+def test_bands_hold_the_share_that_they_say():
+    rng = np.random.default_rng(0)
+    numbers = np.r_[rng.normal(0, 1, 4_000) * 10.0 ** rng.uniform(-3, 0, 4_000), np.zeros(1_000)]
+    stats = describe(numbers)
+    found = quantiles(stats.counts, stats.edges, (0.05, 0.25, 0.5, 0.75, 0.95))
+    true = np.quantile(np.abs(numbers[numbers != 0]), (0.05, 0.25, 0.5, 0.75, 0.95))
+    np.testing.assert_allclose(np.log10(found), np.log10(true), atol=0.13)  # bins are a quarter of a decade
+    assert np.isnan(quantiles(describe(np.zeros(9)).counts, stats.edges, (0.5,))).all()
+    assert [part_name(n) for n in ("u.weight", "layers.0.bias", "drops.0", "last.weight", "mine")] == [
+        "factors of users", "layer 1, biases", "layer 1 after dropout", "last layer, weights", "mine",
+    ]  # fmt: skip
+
+
+def test_traces_of_a_sampler():
+    phases = ["search"] * 4 + ["settle"] * 2 + ["draw"] * 5
+    log = [{"sweep": k + 1, "phase": p, "noise": 0.8, "kept": max(k - 5, 0)} for k, p in enumerate(phases)]
+    for row in log[2:]:
+        row["error"] = 0.9
+    says(plots.traces(log, data="a world"), "noise (stars)", "RMSE (stars)", "search", "settle", "draw", "11 sweeps",
+         "5 count", "the slice is put back")  # fmt: skip
+    says(plots.traces([{"sweep": 1, "noise": 1.0}], data="a world"), "sweep")
+    with pytest.raises(DataError, match="no 'noise'"):
+        plots.traces([{"sweep": 1}])
+
+
+def test_what_lies_at_the_ends_of_components():
+    parts = interpret.course_components(FITTED, TRAIN, n=2)
+    figure = plots.component_ends(parts, n=4, data="a world")
+    first = [name for end in parts.ends(1, 4) for name in end]
+    says(figure, "component 2", "of the variance", *first)
+
+
+def test_the_default_models_pictures(run):
+    """Of a fit by sampling nothing is skipped for want of a log."""
+    code, _, err = run("fit", "train.csv", "--set", "n_sweeps=4", "--test", "test.csv", "-o", "model")
+    assert code == 0, err
+    code, out, _ = run("plot", "model", "-o", "pictures", "--test", "test.csv", "--json")
+    result = json.loads(out)
+    assert code == 0 and list(result["skipped"]) == ["sweep"]
+    assert "pictures/traces.png" in result["written"]
+    assert len(Recommender.load("model").log) > 4
+
+
+def test_passes_of_a_solver_are_drawn(run):
+    run("fit", "train.csv", "--fitter", "sgd", "--set", "n_epochs=3", "-o", "model")
+    assert "wrote   pictures/losses.png" in run("plot", "model")[1]
 
 
 def test_factors_error():
@@ -152,6 +203,10 @@ def test_titles_are_made_short():
     assert shortened("Matrix, The (1999)") == "The Matrix (1999)"
     assert shortened("Seven (a.k.a. Se7en) (1995)") == "Seven (1995)"
     assert shortened("x" * 50 + " (1999)", 20) == "x" * 12 + "… (1999)"
+    kings = [f"Lord of the Rings, The: The {what} ({year})" for what, year in (("Two Towers", 2002), ("Return", 2003))]
+    assert all_shortened([*kings, "Alone at Last: the Very Long Title (1950)"], 30) == [
+        "Lord of…The Two Towers (2002)", "Lord of…The Return (2003)", "Alone at Last: the Ver… (1950)",
+    ]  # fmt: skip
     assert shortened("Cash $$ Money") == r"Cash \$\$ Money"  # no mathematics
     says(plots.factors_error([(1, 2.0)], data="a world"))
 
@@ -166,7 +221,7 @@ def test_pyplot_is_left_alone():
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"dotbias\[plot\]"):
+    with pytest.raises(MissingExtraError, match=r"\[plot\]"):
         plots.factors_error([(1, 2.0)])
 
 
@@ -174,8 +229,8 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
 
 
 def test_watching_changes_nothing_in_the_fit():
-    bare = fit_dot_bias(TRAIN, n_factors=4, n_epochs=3, rng=0, progress=False)
-    assert bare.items.tobytes() == FITTED.items.tobytes()
+    watched = fit_dot_bias(TRAIN, valid=TEST, n_factors=4, n_epochs=3, rng=0, progress=lambda step: None)
+    assert watched.items.tobytes() == FITTED.items.tobytes()
     assert [row["epoch"] for row in LOG.rows] == [1, 2, 3] and all("valid" in row for row in LOG.rows)
     assert len(LOG.rows[0]["lr"]) == len(LOG.rows[0]["batch_loss"]) <= 5
 
@@ -209,10 +264,10 @@ def test_plot_draws_what_fit_kept(run, tmp_path):
     code, out, err = run("plot", "model", "-o", "pictures", "--test", "test.csv", "--sweep", "--json")
     assert code == 0, err
     result = json.loads(out)
-    names = {"predictions", "losses", "sweep", "biases", "map", "map-course", "crosstab", "gradients", "activations"}
+    names = {"predictions", "losses", "sweep", "biases", "map", "components", "crosstab", "gradients", "activations"}
     assert {p.stem for p in (tmp_path / "pictures").iterdir()} == names
     assert result["written"] == [line.split()[1] for line in err.splitlines() if line.startswith("wrote")]
-    assert list(result["skipped"]) == ["factors"]
+    assert result["skipped"] == {}
     assert all(p.stat().st_size > 10_000 for p in (tmp_path / "pictures").iterdir())
 
 
@@ -221,8 +276,7 @@ def test_plot_names_what_it_skips_and_why(run):
     code, out, _ = run("plot", "model", "-o", "pictures")
     assert code == 0
     for name, why in (("predictions", "--test FILE"), ("losses", "keeps no training log"), ("sweep", "--sweep"),
-                      ("map", "has no factors"), ("gradients", "keeps no training log"),
-                      ("factors", "factors_error")):  # fmt: skip
+                      ("map", "has no factors"), ("gradients", "keeps no training log")):  # fmt: skip
         line = next(x for x in out.splitlines() if x.startswith(f"skipped {name}.png"))
         assert why in line
     assert "wrote   pictures/biases.png" in out and "wrote   pictures/crosstab.png" in out

@@ -157,6 +157,9 @@ def test_pandas_types():
         }
     )
     assert rows_of(Ratings.from_frame(frame)) == [("x", 1, 1, 1795219201), ("y", 2, 2, 0), ("x", 3, 3, 86400)]
+    for unit in ("s", "ms", "us", "ns"):
+        coarse = frame.assign(timestamp=frame["timestamp"].astype(f"datetime64[{unit}]"))
+        assert rows_of(Ratings.from_frame(coarse))[0][3] == 1795219201
     zoned = frame.assign(timestamp=frame["timestamp"].dt.tz_localize("Europe/Paris"))
     assert rows_of(Ratings.from_frame(zoned))[1][3] == -3600
 
@@ -449,3 +452,192 @@ def test_rows_past_the_tables_of_train_are_cold():
     train = small()
     frame = pl.DataFrame({"user": ["a", "z", "a"], "item": [1, 1, 9], "rating": [1.0, 2.0, 3.0]})
     assert cold_rows(train, Ratings.from_frame(frame, like=train)).tolist() == [False, True, True]
+
+
+# What people have in their tables ----------------------------------------------------------------------------------
+
+
+def one_each(users, items=(1, 2, 3), rating=3.0):
+    n = len(users)
+    return pl.DataFrame({"user": users, "item": [items[k % len(items)] for k in range(n)], "rating": [rating] * n})
+
+
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [
+        ([1984, 300, 2012], ["1984", "300", "2012"]),
+        ([1984.0, 300.0, None], ["1984", "300", None]),
+        ([1.5, 2.0, 3.0], ["1.5", "2.0", "3.0"]),
+        ([float("nan"), 300.0, 2012.0], [None, "300", "2012"]),
+        ([True, False, None], ["true", "false", None]),
+        ([datetime.date(2001, 1, 1)] * 3, ["2001-01-01"] * 3),
+        ([["a", "b"], [], None], ["['a', 'b']", "[]", None]),
+    ],
+)
+def test_titles_are_text_whatever_they_hold(titles, expected):
+    ratings = Ratings.from_frame(one_each(["a", "b", "c"]))
+    table = {"item": [1, 2, 3], "title": titles}
+    assert ratings.with_item_table(pl.DataFrame(table)).item_titles == expected
+    if not isinstance(titles[0], list):
+        found = ratings.with_item_table(pd.DataFrame(table)).item_titles
+        assert [None if x is None else x.lower() for x in found] == expected or titles[0] is True
+    assert ratings.with_item_table(pl.DataFrame({"item": [1], "year": [2]})).item_titles is None
+
+
+def test_titles_of_a_file_keep_their_zeros(tmp_path):
+    (tmp_path / "t.csv").write_text("item,title\n1,007\n2,1984\n3,\n")
+    ratings = Ratings.from_frame(one_each(["a", "b", "c"])).with_item_table(tmp_path / "t.csv")
+    assert ratings.item_titles == ["007", "1984", None]
+
+
+def test_nan_in_a_side_column_is_a_missing_value():
+    from dotbias.features import encode
+
+    train = Ratings.from_frame(one_each(["a", "b", "c"]))
+    table = pd.DataFrame({"user": ["a", "b", "c"], "age": [20.0, float("nan"), 40.0], "zip": ["x", None, float("nan")]})
+    train = train.with_user_table(table)
+    assert train.user_table["age"].to_list() == [20.0, None, 40.0]
+    features = encode(train.user_table, ["age", "zip"])
+    assert features.starts.tolist() == [0, 2, 2, 3] and np.isfinite(features.weight).all()
+    raw = encode(pl.DataFrame({"age": [20.0, float("nan"), 40.0]}), ["age"])
+    assert raw.starts.tolist() == [0, 1, 1, 2] and raw.weight.tolist() == [-1, 1]
+
+
+def test_words_for_missing_among_the_numbers_of_a_file(tmp_path):
+    (tmp_path / "u.csv").write_text("user,age,country\na,20,NA\nb,NA,NL\nc,NaN,\n")
+    ratings = Ratings.from_frame(one_each(["a", "b", "c"])).with_user_table(tmp_path / "u.csv")
+    assert ratings.user_table["age"].to_list() == [20.0, None, None]
+    assert ratings.user_table["country"].to_list() == ["NA", "NL", None]  # it may be Namibia
+    assert "user table, 'age': 2 cells such as 'NA' are missing values." in ratings.notes
+
+
+def test_columns_named_by_numbers():
+    frame = pd.DataFrame([["a", 1, 3.0], ["b", 2, 4.0]])
+    assert rows_of(Ratings.from_frame(frame, user=0, item=1, rating=2)) == [("a", 1, 3, None), ("b", 2, 4, None)]
+    named = frame.rename(columns={0: 10, 1: 20, 2: 30})
+    assert rows_of(Ratings.from_frame(named, user=10, item=20, rating=30))[0] == ("a", 1, 3, None)
+    crossed = frame.rename(columns={0: 1, 1: 0})
+    with pytest.raises(DataError, match="0 may be the column at position 0, '1', or the one named '0'"):
+        Ratings.from_frame(crossed, user=0, item=1, rating=2)
+    assert rows_of(Ratings.from_frame(crossed, user="1", item="0", rating="2"))[0] == ("a", 1, 3, None)
+    with pytest.raises(DataError, match="print alike"):
+        Ratings.from_frame(frame.rename(columns={0: "1"}), user=0, item=1, rating=2)
+    users = pd.DataFrame({0: ["a", "b"], 1: [7, 8]})
+    attached = Ratings.from_frame(frame, user=0, item=1, rating=2).with_user_table(users)
+    assert attached.user_table.columns == ["0", "1"] and attached.user_table["1"].to_list() == [7, 8]
+
+
+def test_ids_that_look_alike_are_noted(tmp_path):
+    notes = Ratings.from_frame(one_each(["ann", " ann", "bob", "1", "1.0"])).notes
+    assert notes == (
+        "2 user ids differ from another one only in spaces or a '.0', such as 'ann' beside ' ann': "
+        "they count as different users.",
+    )
+    (tmp_path / "r.csv").write_text("user,item,rating\n1.0,7,3\n2.0, 8,3\n1,8,3\n")
+    ratings = Ratings.from_csv(tmp_path / "r.csv")
+    assert list(ratings.user_ids) == [1, 2] and list(ratings.item_ids) == [7, 8]
+    assert ratings.notes == (
+        "user ids such as '1.0' were read as whole numbers: 2 cells.",
+        "spaces around item numbers were taken off: 1 cells.",
+    )
+    (tmp_path / "t.csv").write_text("user,age\n1.0,30\n2.0,40\n")
+    assert ratings.with_user_table(tmp_path / "t.csv").user_table["age"].to_list() == [30, 40]
+
+
+@pytest.mark.parametrize("word", ["NULL", "NA", "nan", "None", "N/A"])
+def test_ids_that_spell_a_missing_value_are_noted(word, tmp_path):
+    note = f"2 ratings have the user {word!r}: it counts as a user, not as a missing id."
+    ratings = Ratings.from_frame(one_each([word, "bob", word]))
+    assert ratings.n_users == 2 and note in ratings.notes
+    (tmp_path / "r.csv").write_text(f"user,item,rating\n{word},7,3\nbob,8,3\n{word},8,3\n")
+    assert note in Ratings.from_csv(tmp_path / "r.csv").notes
+
+
+# Shown -------------------------------------------------------------------------------------------------------------
+
+
+@given(mine.ratings(min_size=0))
+def test_repr_is_one_line(ratings):
+    for r in (
+        ratings,
+        ratings.take([]),
+        ratings.with_item_table(pl.DataFrame({"item": ["item 0"], "title": ["a\nb"]})),
+    ):
+        assert repr(r).count("\n") == 0 and f"{len(r)} rating" in repr(r)
+        assert r._repr_html_().startswith(f"<p>{len(r)} rating")
+
+
+def test_html_is_escaped():
+    frame = pl.DataFrame({"user": ["<script>alert(1)</script>"], "item": ["&"], "rating": [1.0], "time": [86_400]})
+    ratings = Ratings.from_frame(frame).with_item_table(pl.DataFrame({"item": ["&"], "title": ["<b>"]}))
+    shown = ratings._repr_html_()
+    assert "<script>" not in shown and "&lt;script&gt;" in shown and "<td>&amp;</td>" in shown and "&lt;b&gt;" in shown
+    assert "1 rating of 1 user and 1 item" in shown and "rated from 1970-01-02" in shown
+
+
+# Arguments ---------------------------------------------------------------------------------------------------------
+
+
+def test_side_tables_come_with_the_ratings(tmp_path):
+    (tmp_path / "r.csv").write_text("a;7;4\nb;8;2\n")
+    (tmp_path / "i.csv").write_text("sku;title\n7;kettle\n8;toaster\n")
+    pl.DataFrame({"who": ["a"], "age": [30]}).write_parquet(tmp_path / "u.parquet")
+    from dotbias.datasets import resolve
+
+    for read in (Ratings.from_csv, resolve):
+        ratings = read(
+            tmp_path / "r.csv",
+            separator=";",
+            header=False,
+            time=False,
+            y_range=(1, 5),
+            item_table=tmp_path / "i.csv",
+            user_table=tmp_path / "u.parquet",
+        )
+        assert ratings.item_titles == ["kettle", "toaster"] and ratings.user_table["age"].to_list() == [30, None]
+        assert ratings.y_range == (1, 5) and ratings.times is None
+
+
+def test_hints_speak_the_callers_language(tmp_path):
+    (tmp_path / "r.csv").write_text("user,item,rating\n1,1,3\n1,1,4\n")
+    with pytest.raises(DataError) as e:
+        Ratings.from_csv(tmp_path / "r.csv")
+    assert e.value.hint == "choose what counts: duplicates='last' or duplicates='mean'."
+    assert str(e.value).endswith(e.value.hint)
+    spoken = e.value.hint_as(lambda name, value: f"--{name} {value}")
+    assert spoken == "choose what counts: --duplicates 'last' or --duplicates 'mean'."
+
+
+@pytest.mark.parametrize(
+    "y_range", [5, "ab", (1,), (1, 2, 3), (None, 5), (float("nan"), 5), (1, float("inf")), (5, 1), ()]
+)
+def test_scales_that_make_no_sense(y_range):
+    import dataclasses
+
+    for make in (
+        lambda: Ratings.from_frame(one_each(["a"]), y_range=y_range),
+        lambda: dataclasses.replace(small(), y_range=y_range),
+    ):
+        with pytest.raises(SettingError, match="y_range is"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"users": [0.5, 0, 1, 2, 2]},
+        {"users": np.array([2**32, 0, 1, 2, 2])},  # as int32 it would be 0
+        {"times": [1.5, 2, 3, 4, 5]},
+        {"times": np.full(5, 2**63, np.uint64)},
+        {"values": ["1", "2", "3", "4", "5"]},
+        {"values": [1e300, 1, 2, 3, 4]},  # as float32 it would be infinite
+        {"cold": [0, 1, 0, 1, 0]},
+        {"user_ids": ["a", "b", "c"]},
+        {"item_table": {"title": [1, 2, 3]}},
+    ],
+)
+def test_columns_are_never_bent_into_shape(change):
+    import dataclasses
+
+    with pytest.raises(DataError):
+        dataclasses.replace(small(), **change)

@@ -280,3 +280,76 @@ def test_save_and_load_keep_everything(tmp_path):
     assert (back.settings, back.metrics, back.log) == ({"n_factors": 4}, {"rmse": 0.9}, [{"epoch": 0}])
     assert back.recommend([11, 12]) == rec.recommend([11, 12]) and back.similar_items("a3") == rec.similar_items("a3")
     assert "Factors" in repr(back)
+
+
+# What is refused, and how it looks -------------------------------------------------------------------------------
+
+
+def test_histories_that_make_no_sense_are_refused(rec):
+    item = TRAIN.item_ids[0]
+    low, high = TRAIN.scale()
+    for value in (99, high + 0.01, low - 1):
+        with pytest.raises(DataError, match=rf"item '{item}' is .*; the scale is from {low:g} to {high:g}"):
+            rec.recommend_for({item: value})
+    for value in (float("nan"), float("inf"), "5", None, True):
+        with pytest.raises(DataError, match=f"the history's rating of item '{item}' is"):
+            rec.recommend_for({item: value})
+    assert rec.recommend_for({}, 3).note == "the history is empty: this is what anybody would get."
+    with pytest.raises(SettingError, match="the history is a list"):
+        rec.recommend_for([(item, 4.0)])
+    assert len(rec.recommend_for({item: np.float32(high)}, 3)) == 3
+
+
+@pytest.mark.parametrize("n", [True, 2.5, 0, -1, "3", None, float("nan")])
+def test_n_is_a_count(rec, n):
+    for ask in (
+        lambda: rec.recommend(11, n),
+        lambda: rec.recommend_for({TRAIN.item_ids[0]: 4.0}, n),
+        lambda: rec.similar_items(TRAIN.item_ids[0], n),
+    ):
+        with pytest.raises(SettingError, match=r"n is .*; it must be a whole number, 1 or more"):
+            ask()
+
+
+def test_iterators_are_taken_once(rec):
+    ids = list(TRAIN.user_ids)[:3]
+    assert rec.recommend(iter(ids), 2) == rec.recommend(ids, 2) != {}
+    items = list(TRAIN.item_ids)[:3]
+    assert rec.predict(iter(ids), iter(items)) == rec.predict(ids, items)
+    assert rec.recommend(11, 2, only=iter(items)) == rec.recommend(11, 2, only=items)
+
+
+def test_what_is_no_id_says_so(rec):
+    for ask in (
+        lambda: rec.recommend([11, [12]]),
+        lambda: rec.recommend([(1, [2])]),
+        lambda: rec.similar_items([1]),
+        lambda: rec.similar_items({}),
+        lambda: rec.recommend(11, exclude=[{}]),
+        lambda: rec.recommend(11, exclude=None),
+        lambda: rec.recommend(11, only="abc"),
+        lambda: rec.recommend(object()),
+        lambda: rec.predict([11], 3),
+    ):
+        with pytest.raises(SettingError):
+            ask()
+    with pytest.raises(UnknownIdError):
+        rec.find_item(10**9)
+
+
+def test_notebooks_show_a_table_with_every_value_escaped(rec):
+    answer = rec.recommend(11, 3)
+    shown = answer._repr_html_()
+    assert shown.count("<tr>") == 4 and "item id" in shown and answer[0].title in shown
+    answer[0] = answer[0]._replace(title="<script>alert(1)</script>")
+    answer.note = "a <note>"
+    shown = answer._repr_html_()
+    assert "<script>" not in shown and "&lt;script&gt;" in shown and "<p>a &lt;note&gt;</p>" in shown
+    assert "47 more" not in rec.recommend(11, 40)._repr_html_()
+    assert type(answer)()._repr_html_() == "<p>none.</p>"
+    from dotbias.interpret import item_biases, nearest_items
+    from dotbias.interpret.listing import to_html
+
+    for listing in (nearest_items(rec.scorer, TRAIN, item_id=TRAIN.item_ids[1]), item_biases(rec.scorer, TRAIN)):
+        assert listing._repr_html_().startswith("<table>")
+    assert "… 51 more." in to_html([answer[1]] * 101)

@@ -93,12 +93,15 @@ def test_ids_of_any_text(ids):
 
 def test_saving_over_a_model_replaces_it_and_clears_up(folder):
     (folder / "README.md").write_text("mine")
-    (folder / "blobs" / f".{'0' * 64}.parquet.dead.tmp").write_bytes(b"left by a killed saving")
+    (folder / "blobs" / "mine.tmp").write_text("mine, too")
+    (folder / ".manifest.json.mine.tmp").write_text("mine, too")
+    (folder / "blobs" / f".{'0' * 64}.parquet.{'a' * 32}.tmp").write_bytes(b"left by a killed saving")
     storage.save(folder, NEW, TRAIN)
     assert scores(storage.load(folder).scorer) == scores(NEW)
     named = {Path(b["file"]).name for b in storage.load(folder).manifest["blobs"].values()}
-    assert {p.name for p in (folder / "blobs").iterdir()} == named | {".lock"}
-    assert {p.name for p in folder.iterdir()} == {"README.md", "blobs", "manifest.json"}
+    assert {p.name for p in (folder / "blobs").iterdir()} == named | {".lock", "mine.tmp"}
+    left = {p.name for p in folder.iterdir()}
+    assert left == {"README.md", ".manifest.json.mine.tmp", "blobs", "manifest.json"}
 
 
 def test_a_damaged_model_is_mended_by_saving_again(folder):
@@ -122,7 +125,7 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
         storage.save(tmp_path / "registry", OLD, TRAIN)
     with pytest.raises(ModelFileError, match="is a file"):
         storage.save(tmp_path / "thesis.tex", OLD, TRAIN)
-    with pytest.raises(ModelFileError, match="cannot be written"):
+    with pytest.raises(ModelFileError, match="no model can lie in it"):
         storage.save(tmp_path / "thesis.tex" / "model", OLD, TRAIN)
 
 

@@ -131,7 +131,7 @@ def export(parts: split.Split, path: Path) -> None:
     for name, part in parts.parts().items():
         arrays |= {f"{name}_{column}": getattr(part, column) for column in ("users", "items", "values")}
     for side, table in (("user", train.user_table), ("item", train.item_table)):
-        blocks = {f"{side}_bag": features.bags(train, of=f"{side}s")}
+        blocks = {f"{side}_bag": features.histories(train, of=f"{side}s")}
         blocks |= {f"{side}_{c}": features.encode(table, [c]) for c in usable(table)}
         for name, block in blocks.items():
             arrays |= {f"{name}_{field}": getattr(block, field) for field in ("starts", "index", "weight")}

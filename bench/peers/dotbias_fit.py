@@ -12,7 +12,7 @@ from bench.peers import parts_of
 s, settings = split()
 name, rng = settings["fitter"], settings["rng"]
 fitter, parts = (SIMPLE | BAYES)[name], parts_of(settings["data"])
-few, short = parts.train.take(range(300)), {"n_sweeps": 2} if "gibbs" in name or name == "als" else {"n_epochs": 1}
+few, short = parts.train.take(range(300)), {"n_sweeps": 2} if "gibbs" in name else {"n_epochs": 1}
 report(
     lambda: fitter(parts.train, rng=rng),
     lambda model: model.score(parts.test.users, parts.test.items, parts.test.times),

@@ -44,9 +44,9 @@ def learner():
 
 unbroken = learner()
 unbroken.fit(3, 0.01)
-learner().fit(3, 0.01, callbacks=[Checkpoint("kept"), PowerCut()])
+learner().fit(3, 0.01, callbacks=[Checkpoint("fit.safetensors"), PowerCut()])
 resumed = learner()
-resumed.fit(3, 0.01, callbacks=[Checkpoint("kept")])
+resumed.fit(3, 0.01, callbacks=[Checkpoint("fit.safetensors")])
 print(
     unbroken.history == resumed.history,
     (unbroken.model.u.weight == resumed.model.u.weight).all().item(),

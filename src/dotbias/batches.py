@@ -5,8 +5,9 @@ This module knows the columns of ``Ratings`` and torch's devices, no model.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -15,12 +16,44 @@ from .ratings import Ratings
 
 
 class Batch(NamedTuple):
-    """B ratings: user rows, item rows, seconds or None (the model's arguments), and values, all (B,)."""
+    """B examples: what the model is called with, and what it should predict.
 
-    users: torch.Tensor
-    items: torch.Tensor
-    times: torch.Tensor | None
+    Attributes:
+        inputs: the model's arguments, (B, …) each; of ratings: user rows, item rows[, seconds or None].
+        values: the target, (B,); of ratings: their values.
+    """
+
+    inputs: tuple[Any, ...]
     values: torch.Tensor
+
+    @property
+    def users(self) -> torch.Tensor:
+        """User rows (B,), in a batch of ratings."""
+        return self.inputs[0]
+
+    @property
+    def items(self) -> torch.Tensor:
+        """Item rows (B,), in a batch of ratings."""
+        return self.inputs[1]
+
+
+class Source(Protocol):
+    """What the loop learns from: anything that yields batches.
+
+    The rows may be ratings (:class:`Batches`), a table's columns, or pairs with items drawn beside them.
+    """
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def __iter__(self) -> Iterator[Batch]:
+        """All batches, in an order that is always the same."""
+        ...
+
+    def shuffled(self, seed: int) -> Iterator[Batch]:
+        """An epoch: all rows once, in an order drawn from ``seed`` alone."""
+        ...
 
 
 class Batches:
@@ -30,15 +63,16 @@ class Batches:
         ratings: with values.
         bs: ratings per batch; the last may be smaller.
         device: where the columns live.
+        times: whether the seconds (None where the ratings have none) are a third input.
     """
 
-    def __init__(self, ratings: Ratings, *, bs: int, device: torch.device | str = "cpu"):
+    def __init__(self, ratings: Ratings, *, bs: int, device: torch.device | str = "cpu", times: bool = False):
         if bs < 1:
             raise SettingError(f"bs is {bs}.", hint="a batch size from 1 up, such as 64.")
-        self.bs = int(bs)
+        self.bs, self.with_times = int(bs), times
         self.values = torch.tensor(ratings.explicit(), device=device)
         self.users, self.items = (torch.tensor(c, device=device) for c in (ratings.users, ratings.items))
-        self.times = None if ratings.times is None else torch.tensor(ratings.times, device=device)
+        self.times = None if ratings.times is None or not times else torch.tensor(ratings.times, device=device)
 
     def __len__(self) -> int:
         return -(-len(self.users) // self.bs)
@@ -57,5 +91,22 @@ class Batches:
     ) -> Iterator[Batch]:
         for start in range(0, len(users), self.bs):
             part = slice(start, start + self.bs)
-            when = None if times is None else times[part]
-            yield Batch(users[part].long(), items[part].long(), when, values[part])
+            when = () if not self.with_times else (None if times is None else times[part],)
+            yield Batch((users[part].long(), items[part].long(), *when), values[part])
+
+
+def fingerprint(batches: Source) -> str:
+    """A SHA-256 of all batches in their own order: which data they hold, and how they are cut."""
+    sha = hashlib.sha256()
+    for batch in batches:
+        for tensor in (*batch.inputs, batch.values):
+            sha.update(b"none" if tensor is None else digest(tensor).encode())
+    return sha.hexdigest()
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """A SHA-256 of a tensor: type, shape and numbers."""
+    array = tensor.detach().cpu().contiguous()
+    sha = hashlib.sha256(f"{array.dtype} {tuple(array.shape)} ".encode())
+    sha.update(array.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()

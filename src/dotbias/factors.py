@@ -215,7 +215,7 @@ def _implied(
     bias_pull = np.bincount(rows, pull, minlength=len(bias))
     columns = [np.bincount(rows, pull * other[others, k], minlength=len(bias)) for k in range(own.shape[1])]
     factor_pull = np.stack(columns, 1) if columns else own
-    forms = []
+    forms: list[tuple[float, Ridge]] = []
     for each in (True, False):
         scale = n if each else np.ones_like(n)
         b, b_left = _slope(scale * bias, bias_pull)

@@ -1,9 +1,9 @@
 """Side tables, histories and days as sparse features of rows.
 
 A user's or an item's features are a few (feature, weight) entries per row, in CSR arrays; a category is one entry, a
-multi-label column (genres) several, a number one entry whose weight is the standardised number, and a *bag* is a
-history: for each user the items of their training ratings, weighted 1/√n (Koren 2008's |R(u)|^-½), and for each item
-its users. This module knows tables and rows, no model.
+multi-label column (genres) several, a number one entry whose weight is the standardised number. A history is, for each
+user, the items of their training ratings, weighted 1/√n (Koren 2008's |R(u)|^-½), and for each item its users. This
+module knows tables and rows, no model.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
     """Features from the named columns of a side table, a group per column.
 
     Text, booleans and categories become one feature per value (multi-label where any value holds ``|``, or the column
-    holds lists; m labels weigh 1/√m each), numbers one standardised feature. Nulls have no entry.
+    holds lists; m labels weigh 1/√m each), numbers one standardised feature. Nulls and NaN have no entry.
 
     Raises:
         DataError: for a column that is not there.
@@ -70,7 +70,7 @@ def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
     return stack(blocks) if blocks else _block(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), len(table), "", ())
 
 
-def bags(ratings: Ratings, *, of: str = "users") -> Features:
+def histories(ratings: Ratings, *, of: str = "users") -> Features:
     """Histories: for each user row its items (``of="users"``) or for each item row its users, weighted 1/√n."""
     by_user = of == "users"
     rows, others = (ratings.users, ratings.items) if by_user else (ratings.items, ratings.users)
@@ -104,6 +104,7 @@ def stack(blocks: Sequence[Features]) -> Features:
 def _encode_column(column: pl.Series) -> Features:
     rows = np.arange(len(column))
     if column.dtype.is_numeric():
+        column = column.fill_nan(None) if column.dtype.is_float() else column
         known = column.is_not_null().to_numpy()
         numbers = column.drop_nulls().to_numpy().astype(np.float64)
         mean, spread = (float(numbers.mean()), float(numbers.std()) or 1.0) if len(numbers) else (0.0, 1.0)

@@ -70,19 +70,20 @@ class Fitter(NamedTuple):
         check(self.fit, settings)
 
 
+AUTO = "auto"
 FITTERS = (
+    Fitter(AUTO, "solvers.choice:auto", about="gibbs with everything that is there, or sgd where that takes too long"),
     Fitter("mean", "baselines:mean", about="the mean rating"),
     Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
     Fitter("knn", "baselines:knn", about="biases, corrected by the most similar items that the user rated"),
-    Fitter("dot", "learner:fit_dot", "torch", about="the lesson's dot product, by gradient"),
-    Fitter("dot_bias", "learner:fit_dot_bias", "torch", about="the lesson's dot product with biases, by gradient"),
-    Fitter("net", "learner:fit_net", "torch", about="the lesson's neural net, by gradient"),
+    Fitter("dot", "gradient:fit_dot", "torch", about="the lesson's dot product, by gradient"),
+    Fitter("dot_bias", "gradient:fit_dot_bias", "torch", about="the lesson's dot product with biases, by gradient"),
+    Fitter("net", "gradient:fit_net", "torch", about="the lesson's neural net, by gradient"),
     Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
     Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
-AUTO = "auto"
 
 
 def find(name: str, fitters: Sequence[Fitter] = FITTERS) -> Fitter:
@@ -93,7 +94,7 @@ def find(name: str, fitters: Sequence[Fitter] = FITTERS) -> Fitter:
     """
     found = next((f for f in fitters if f.name == name), None)
     if found is None:
-        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [AUTO, *(f.name for f in fitters)]))
+        raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [f.name for f in fitters]))
     return found
 
 

@@ -182,12 +182,14 @@ def as_ids(values: pl.Series | Iterable[Any], name: str) -> pl.Series:
         DataError: where 42 and "42" stand side by side, a number is not whole, or an id is missing.
     """
     if not isinstance(values, pl.Series):
+        if not isinstance(values, Iterable) or (isinstance(values, np.ndarray) and values.ndim == 0):
+            raise DataError(f"{name}: {values!r} is no list of ids.", hint="give a list, an array or a column.")
         values = _series(list(values), name)
     refuse(missing(values), values, lambda i: f"{name}, row {i}", "the id is missing", "every row needs an id.")
     dtype = values.dtype
     if dtype == pl.Object:
         _one_kind(values.to_list(), name)
-        return pl.Series(values.name, [str(v) for v in values.to_list()], dtype=pl.String)
+        return texts(values.to_list(), name).alias(values.name)
     if dtype.is_float():
         return _whole(values, name)
     try:
@@ -205,8 +207,22 @@ def _series(values: list[Any], name: str) -> pl.Series:
     _one_kind(values, name)
     try:
         return pl.Series(values, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+    except UnicodeEncodeError:
+        return texts(values, name)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         return pl.Series(values, dtype=pl.Object)
+
+
+def texts(values: list[Any], name: str) -> pl.Series:
+    """Python's objects by their ``str``, None as null.
+
+    Raises:
+        DataError: for text that is no Unicode.
+    """
+    try:
+        return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
+    except UnicodeEncodeError as e:
+        raise DataError(f"{name}: {e.object[:40]!r} cannot be written as UTF-8.", hint="mend its encoding.") from e
 
 
 def _whole(values: pl.Series, name: str) -> pl.Series:
@@ -232,7 +248,7 @@ def _one_kind(values: list[Any], name: str) -> None:
 def missing(column: pl.Series) -> pl.Series:
     """(N,) bool: null, NaN or empty text."""
     if column.dtype == pl.Object:
-        return pl.Series([v is None or v == "" for v in column.to_list()], dtype=pl.Boolean)
+        return pl.Series([v is None or (isinstance(v, str) and not v) for v in column.to_list()], dtype=pl.Boolean)
     nothing = column.is_null()
     if column.dtype.is_float():
         return nothing | column.is_nan().fill_null(True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -40,7 +41,22 @@ class DotProduct(nn.Module):
         return (u * i).sum(1)
 
 
-class EmbeddingDot(nn.Module):
+class Bilinear(nn.Module):
+    """A model that is mean + biases + dot product under a link, and so can be taken to the waist.
+
+    Derive from it, and say how in ``factors``; ``Learner.scorer()`` then gives Factors.
+    """
+
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it.
+
+        Args:
+            objective: what the loss says of the model's output; its ``y_range`` is where scores are clipped.
+        """
+        raise NotImplementedError
+
+
+class EmbeddingDot(Bilinear):
     """A vector per user and per item, and their dot product: a prediction without biases or range.
 
     Args:
@@ -48,20 +64,24 @@ class EmbeddingDot(nn.Module):
         n_items: I.
         n_factors: K.
         mean: added to every dot product; fixed. The course has none (0).
+        spread: what every dot product is multiplied by; fixed. With the ratings' standard deviation, one rate and
+            one decay suit ratings of any scale.
         init: how the factors are drawn: one of ``INITS``.
         sparse: hand only a batch's rows to the optimizer (see ``optim``).
         rng: draws the initial factors.
     """
 
     mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(
         self,
         n_users: int,
         n_items: int,
         *,
-        n_factors: int = 50,
+        n_factors: int = 64,
         mean: float = 0.0,
+        spread: float = 1.0,
         init: str = "dot",
         sparse: bool = False,
         rng: Rng = None,
@@ -69,16 +89,18 @@ class EmbeddingDot(nn.Module):
         super().__init__()
         g = torch_rng(rng)
         self.register_buffer("mean", torch.tensor(float(mean)))
+        self.register_buffer("spread", torch.tensor(float(spread)))
         self.u, self.i = (embedding(n, n_factors, init, g, sparse=sparse) for n in (n_users, n_items))
 
     def forward(self, users: torch.Tensor, items: torch.Tensor, times: torch.Tensor | None = None) -> torch.Tensor:
         """Row numbers (B,), (B,) -> predictions (B,)."""
-        return (self.u(users) * self.i(items)).sum(1) + self.mean  # (B, K) -> (B,)
+        return self.spread * (self.u(users) * self.i(items)).sum(1) + self.mean  # (B, K) -> (B,)
 
-    def factors(self, y_range: tuple[float, float]) -> Factors:
-        """The waist's form of it: zero biases, clipped to ``y_range``."""
-        u, i = (e.weight.detach().cpu().numpy() for e in (self.u, self.i))
-        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, Objective("squared", "identity", y_range))
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it, with zero biases."""
+        root = math.sqrt(float(self.spread))
+        u, i = (root * e.weight.detach().cpu().numpy() for e in (self.u, self.i))
+        return Factors(float(self.mean), u[:, 0] * 0, i[:, 0] * 0, u, i, objective)
 
 
 class Range(nn.Module):
@@ -121,7 +143,7 @@ class Range(nn.Module):
         return f"y_range={self.y_range}, padding={float(self.padding.detach()):.3g}"
 
 
-class EmbeddingDotBias(nn.Module):
+class EmbeddingDotBias(Bilinear):
     """Dot product plus biases, squashed into the rating range: the lesson's model.
 
     prediction = range(mean + user bias + item bias + user · item)
@@ -146,7 +168,7 @@ class EmbeddingDotBias(nn.Module):
         n_users: int,
         n_items: int,
         *,
-        n_factors: int = 50,
+        n_factors: int = 64,
         y_range: tuple[float, float] | None = None,
         padding: float = 0.0,
         learn_padding: bool = False,
@@ -169,13 +191,14 @@ class EmbeddingDotBias(nn.Module):
         dot = (self.u(users) * self.i(items)).sum(1)  # (B, K) -> (B,)
         return self.range(dot + self.ub(users).squeeze(1) + self.ib(items).squeeze(1) + self.mean)
 
-    def factors(self, y_range: tuple[float, float]) -> Factors:
-        """The waist's form of it; ``y_range`` clips where the model itself has no range."""
+    def factors(self, objective: Objective) -> Factors:
+        """The waist's form of it; its own range, where it has one, is the link."""
         ub, ib = (e.weight.detach().cpu().numpy()[:, 0] for e in (self.ub, self.ib))
         u, i = (e.weight.detach().cpu().numpy() for e in (self.u, self.i))
         asymptotes = self.range.asymptotes()
-        link = "identity" if asymptotes is None else "sigmoid"
-        return Factors(float(self.mean), ub, ib, u, i, Objective("squared", link, asymptotes or y_range))
+        if asymptotes is not None:
+            objective = replace(objective, link="sigmoid", y_range=asymptotes)
+        return Factors(float(self.mean), ub, ib, u, i, objective)
 
 
 class EmbeddingNet(nn.Module):
@@ -208,7 +231,7 @@ class EmbeddingNet(nn.Module):
         n_users: int,
         n_items: int,
         *,
-        n_factors: int | tuple[int, int] = 50,
+        n_factors: int | tuple[int, int] = 64,
         hidden: Sequence[int] = (10,),
         dropout: float | Sequence[float] = 0.05,
         hidden_dropout: float | Sequence[float] = 0.5,

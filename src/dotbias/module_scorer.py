@@ -1,8 +1,9 @@
-"""Any fitted ``nn.Module`` as a Scorer: numpy in, numpy out, streamed in blocks."""
+"""Any fitted ``nn.Module`` as a Scorer: Factors where it is bilinear, else its forward pass, streamed in blocks."""
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import ModelFileError
+from .errors import ModelFileError, SettingError
+from .factors import Factors, implied_ridge
 from .ids import Tables
-from .models import EmbeddingNet, SideFeatures
+from .losses import Loss
+from .models import Bilinear, EmbeddingDotBias, EmbeddingNet, SideFeatures
+from .objective import Objective
+from .ratings import Ratings
 from .scorer import Ranks, Scorer, State, Stored, Timed
 
 BLOCK = 1 << 18  # pairs scored at once
@@ -24,6 +29,42 @@ def takes_times(model: nn.Module) -> bool:
     return len([p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) > 2
 
 
+def scorer_of(model: nn.Module, train: Ratings, loss: Loss) -> Scorer:
+    """A module fitted to train, as a Scorer: Factors where it is ``Bilinear``, else a ModuleScorer.
+
+    Rows that train never rated are cold: zero bias and factors; for a module of the user's own, train's mean rating.
+    """
+    seen, objective = (train.user_counts > 0, train.item_counts > 0), objective_of(loss, train)
+    if not isinstance(model, Bilinear):
+        mean = float(train.explicit().mean(dtype=np.float64))
+        return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
+    raw = model.factors(objective)
+    biases = raw.user_bias * seen[0], raw.item_bias * seen[1]
+    factors = raw.users * seen[0][:, None], raw.items * seen[1][:, None]
+    warm = Factors(raw.mean, *biases, *factors, raw.objective, train.tables)
+    return implied_ridge(warm, train.users, train.items, train.explicit())
+
+
+def objective_of(loss: Loss, train: Ratings) -> Objective:
+    """What a loss says of the model's output: its link, and where scores lie."""
+    low, high = loss.y_range or train.scale()
+    return Objective(loss.kind, loss.link, (low, high) if low < high else (-np.inf, np.inf))
+
+
+def check_link(loss: Loss, model: nn.Module) -> Loss:
+    """The loss, if the model's output is what it takes.
+
+    Raises:
+        SettingError: for log-odds of a model that squashes its output itself.
+    """
+    if loss.link == "sigmoid" and isinstance(model, (EmbeddingDotBias, EmbeddingNet)) and model.range.y_range:
+        raise SettingError(
+            f"{loss.name} takes log-odds, but this model squashes its output into {model.range.y_range}.",
+            hint="make the model with y_range=None.",
+        )
+    return loss
+
+
 class ModuleScorer:
     """Scores by a module's forward pass, in evaluation mode.
 
@@ -31,9 +72,9 @@ class ModuleScorer:
         model: called as ``model(users, items[, times])`` with rows (B,).
         user_seen: (U,) bool: rows that the fit has seen. Unseen rows of an EmbeddingNet get zero embeddings.
         item_seen: (I,) bool.
-        y_range: predictions are clipped to it.
-        mean: the guess for pairs with a cold row, where the model is of the user's own: its embedding of a row that
-            was never trained means nothing.
+        objective: what the fit's loss says of the model's output: its link, and where scores lie.
+        mean: train's mean rating: the guess for pairs with a cold row, where the model is of the user's own, since its
+            embedding of a row that was never trained means nothing.
         tables: fingerprint of the id tables.
     """
 
@@ -43,12 +84,12 @@ class ModuleScorer:
         user_seen: np.ndarray,
         item_seen: np.ndarray,
         *,
-        y_range: tuple[float, float],
+        objective: Objective,
         mean: float,
         tables: Tables | None = None,
     ):
         self.model = with_cold_rows(model, user_seen, item_seen) if isinstance(model, EmbeddingNet) else model.eval()
-        self.user_seen, self.item_seen, self.y_range = user_seen, item_seen, y_range
+        self.user_seen, self.item_seen, self.objective = user_seen, item_seen, objective
         self.n_users, self.n_items, self.mean, self.tables = len(user_seen), len(item_seen), mean, tables
 
     def __repr__(self) -> str:
@@ -56,17 +97,17 @@ class ModuleScorer:
 
     @property
     def offers(self) -> tuple[type, ...]:
-        """See ``scorer``: stored if it is an EmbeddingNet of ours, timed if the model has a time scale."""
-        ours = (Stored,) if isinstance(self.model, EmbeddingNet) else ()
-        timed = takes_times(self.model) and getattr(self.model, "times", self) is not None
-        return (Scorer, Ranks, *ours, *((Timed,) if timed else ()))
+        """See ``scorer``: stored if it is an EmbeddingNet of ours; timed if the model takes times and uses them."""
+        if isinstance(self.model, EmbeddingNet):
+            return (Scorer, Ranks, Stored, *((Timed,) if self.model.times is not None else ()))
+        return (Scorer, Ranks, *((Timed,) if takes_times(self.model) else ()))
 
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of pairs of rows (B,), (B,), seconds (B,) or None -> (B,) float32."""
-        return self.rank(users, items, times).clip(*self.y_range)
+        return self.objective.squash(self.rank(users, items, times))
 
     def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        """What the model says of pairs of rows (B,), (B,), before it is clipped -> (B,) float32."""
+        """What the model says of pairs of rows (B,), (B,), before the loss' link and any clip -> (B,) float32."""
         out = np.empty(len(users), np.float32)
         for start in range(0, len(users), BLOCK):
             part = slice(start, start + BLOCK)
@@ -75,10 +116,10 @@ class ModuleScorer:
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Scores of every item for each user row (B,) -> (B, I) float32."""
-        return self.rank_all(users, times).clip(*self.y_range)
+        return self.objective.squash(self.rank_all(users, times))
 
     def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        """The same before it is clipped -> (B, I) float32."""
+        """The same for every item and each user row (B,) -> (B, I) float32."""
         items = np.arange(self.n_items)
         rows = [
             self.rank(np.full(self.n_items, u), items, None if times is None else np.full(self.n_items, times[k]))
@@ -98,7 +139,15 @@ class ModuleScorer:
         if takes_times(self.model):
             arguments.append(None if times is None else torch.as_tensor(times, device=device))
         scores = self.model(*arguments).cpu().numpy()
-        return np.where(cold, np.float32(self.mean), scores)
+        return np.where(cold, np.float32(self._unlink(self.mean)), scores)
+
+    def _unlink(self, score: float) -> float:
+        """What the model would have to say for a score."""
+        if self.objective.link == "identity":
+            return score
+        low, high = self.objective.y_range
+        share = min(max((score - low) / (high - low), 1e-3), 1 - 1e-3)
+        return math.log(share / (1 - share))
 
     def state(self) -> State:
         """What ``storage`` keeps: the weights and how to build the net again."""
@@ -108,7 +157,7 @@ class ModuleScorer:
                 hint="save its state_dict with safetensors beside your code.",
             )
         arrays = {k: v.cpu().numpy() for k, v in self.model.state_dict().items()}
-        settings = {"config": self.model.config, "y_range": list(self.y_range), "mean": self.mean}
+        settings = {"config": self.model.config, "mean": self.mean, **self.objective.to_json()}
         return State("net", arrays, settings)
 
     @classmethod
@@ -121,9 +170,11 @@ class ModuleScorer:
         n_users, n_items = (len(tensors[f"{k}.weight"]) - 1 for k in ("u", "i"))
         scorer = cls.__new__(cls)
         scorer.model, scorer.n_users, scorer.n_items = net.eval(), n_users, n_items
-        scorer.y_range = (settings["y_range"][0], settings["y_range"][1])
+        low, high = settings["y_range"]  # None: no limit; version 0.1 kept this alone
+        y_range = (-np.inf if low is None else low, np.inf if high is None else high)
+        scorer.objective = Objective(settings.get("loss", "squared"), settings.get("link", "identity"), y_range)
         scorer.user_seen, scorer.item_seen = np.ones(n_users, bool), np.ones(n_items, bool)  # others' rows are zero
-        scorer.mean, scorer.tables = settings.get("mean", float(np.mean(settings["y_range"]))), tables
+        scorer.mean, scorer.tables = settings.get("mean", float(np.mean(y_range))), tables
         return scorer
 
 

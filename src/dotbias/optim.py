@@ -36,7 +36,7 @@ class Optimizer(torch.optim.Optimizer):
         check_positive(lr=lr)
         _check_settings(rule, settings)
         self.rule = rule
-        super().__init__(params, {"lr": lr, **settings})
+        super().__init__(params, {**_defaults(rule), **settings, "lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -67,15 +67,19 @@ class Optimizer(torch.optim.Optimizer):
             whole.setdefault(name, torch.zeros_like(p)).index_copy_(0, rows, value)
 
 
+def _defaults(rule: steps.Rule) -> dict[str, Any]:
+    """Every setting of a rule but its rate, with its default: so that each group names all that it goes by."""
+    inherited = _defaults(steps.adam) if rule is steps.adamw else {}
+    parameters = inspect.signature(rule).parameters.values()
+    own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+    return inherited | own
+
+
 def _check_settings(rule: steps.Rule, settings: dict[str, Any]) -> None:
-    known = inspect.signature(rule).parameters
-    if rule is steps.adamw:
-        known = {**known, **inspect.signature(steps.adam).parameters}
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()) and rule is not steps.adamw:
+    known, parameters = _defaults(rule), inspect.signature(rule).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters) and rule is not steps.adamw:
         return
     for name in settings:
-        if name not in known or name == "settings":
-            names = [n for n in known if n not in ("param", "grad", "state", "settings")]
-            raise SettingError(
-                f"{getattr(rule, '__name__', rule)} has no setting {name!r}.", hint=did_you_mean(name, names)
-            )
+        if name not in known:
+            name_of_rule = getattr(rule, "__name__", rule)
+            raise SettingError(f"{name_of_rule} has no setting {name!r}.", hint=did_you_mean(name, [*known, "lr"]))

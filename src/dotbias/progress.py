@@ -6,7 +6,7 @@ Every fitter tells the same :class:`Step`. What its numbers mean is the fitter's
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
@@ -43,7 +43,7 @@ Progress: TypeAlias = bool | Tell | None
 
 
 @contextmanager
-def telling(progress: Progress, n_steps: int | None = None) -> Iterator[Tell]:
+def telling(progress: Progress, n_steps: int | None = None) -> Generator[Tell]:
     """The function to call with each step.
 
     Args:
@@ -63,7 +63,7 @@ def telling(progress: Progress, n_steps: int | None = None) -> Iterator[Tell]:
 
 
 @contextmanager
-def _bar(n_steps: int | None) -> Iterator[Tell]:
+def _bar(n_steps: int | None) -> Generator[Tell]:
     from rich import progress
     from rich.console import Console
 

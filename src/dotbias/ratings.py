@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from . import readers
-from .errors import DataError, SettingError, check_positive
+from .errors import DataError, SettingError, arg, check_not_negative, check_positive
+from .files import as_path
 from .ids import Ids, Tables
 
 if TYPE_CHECKING:
@@ -62,14 +65,25 @@ class Ratings:
         kinds = {"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "cold": np.bool_}
         for name, kind in kinds.items():
             column = getattr(self, name)
-            if column is None:
+            if column is None and name in ("values", "times", "cold"):
                 continue
-            column = np.ascontiguousarray(column, kind)
+            column = _column(column, name, np.dtype(kind))
             if column.shape != np.shape(self.users) or column.ndim != 1:
                 raise DataError(
                     f"{name} has the shape {column.shape}, users {np.shape(self.users)}.", hint="all are (N,)."
                 )
             object.__setattr__(self, name, column)
+        for name in ("user_ids", "item_ids"):
+            if not isinstance(getattr(self, name), Ids):
+                raise DataError(
+                    f"{name} is a {type(getattr(self, name)).__name__}.", hint="Ids(…) makes one of a list."
+                )
+        for name in ("user_table", "item_table"):
+            if not isinstance(getattr(self, name), pl.DataFrame | None):
+                what = f"{name} is a {type(getattr(self, name)).__name__}, no polars frame."
+                raise DataError(what, hint=f"attach it by with_{name}().")
+        if self.y_range is not None:
+            object.__setattr__(self, "y_range", readers.checked_range(self.y_range))
         for name, n in (("users", self.n_users), ("items", self.n_items)):
             rows = getattr(self, name)
             if len(rows) and not 0 <= rows.min() <= rows.max() < n:
@@ -96,16 +110,19 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a text file, plain or gzipped; what is not said is recognised, or an error says what to say.
 
         Args:
-            path: a file with a rating a line.
+            path: a file with a rating a line (a pipe is read whole; ``-`` is standard input), never a pattern.
             user: the column of users: its name, or its position from 0. By default names like ``userId``, ``user``.
                 Ids that all print as whole numbers (1, not 01) are numbers; else all are text.
             item: the column of items; by default names like ``movieId``, ``item``, ``product_id``.
             rating: the column of numbers; False for implicit feedback. By default names like ``rating``, ``stars``.
-            time: the column of times (seconds UTC or ISO 8601), False for none. By default names like ``timestamp``.
+            time: the column of times, False for none: seconds since 1970 UTC, ISO 8601, and what ``readers.times``
+                recognises. By default names like ``timestamp``.
             separator: ``,`` tab ``;`` ``|`` or ``::``; by default the one that splits the first line most.
             header: whether the first line names the columns; by default yes unless it holds a number.
                 Without one, columns are user, item, rating, time in this order.
@@ -113,19 +130,23 @@ class Ratings:
             duplicates: what to do with several ratings of one pair: "error", "last" (by time, then by line) or "mean".
             y_range: the declared scale; a rating outside it is an error.
             like: number ids as these ratings do; new ids get new rows at the end.
+            user_table: a side table of users, or its path, as in :meth:`with_user_table`.
+            item_table: a side table of items, or its path.
 
         Raises:
+            SettingError: for arguments that make no sense.
+            FileError: where the file cannot be read, or takes more memory than ``files.max_bytes()``.
             DataError: naming file, line and value: missing columns, text or nothing where a number belongs, NaN,
                 infinities, an empty or cut file, ragged lines, duplicate pairs.
         """
         source = readers.read_csv(
-            Path(path),
+            as_path(path),
             {"user": user, "item": item, "rating": rating, "time": time},
             separator=separator,
             header=header,
             encoding=encoding,
         )
-        return cls._from_source(source, duplicates, y_range, like)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_parquet(
@@ -139,10 +160,13 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a Parquet file. Arguments and errors as in :meth:`from_csv`."""
         columns = {"user": user, "item": item, "rating": rating, "time": time}
-        return cls._from_source(readers.read_parquet(Path(path), columns), duplicates, y_range, like)
+        source = readers.read_parquet(as_path(path), columns)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_frame(
@@ -156,10 +180,13 @@ class Ratings:
         duplicates: Duplicates = "error",
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
     ) -> Ratings:
         """Ratings from a pandas, polars or pyarrow table; text ids stay text. Else as :meth:`from_csv`."""
         columns = {"user": user, "item": item, "rating": rating, "time": time}
-        return cls._from_source(readers.read_frame(frame, columns), duplicates, y_range, like)
+        source = readers.read_frame(frame, columns)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
     def from_sparse(cls, matrix: Any, *, implicit: bool = False, y_range: tuple[float, float] | None = None) -> Ratings:
@@ -188,9 +215,11 @@ class Ratings:
     def _from_source(
         cls, source: readers.Source, duplicates: Duplicates, y_range: tuple[float, float] | None, like: Ratings | None
     ) -> Ratings:
-        if duplicates not in ("error", "last", "mean"):
+        if not isinstance(duplicates, str) or duplicates not in ("error", "last", "mean"):
             raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last' or 'mean'.")
-        declared = y_range or (None if like is None else like.y_range)
+        if like is not None and not isinstance(like, Ratings):
+            raise SettingError(f"like is a {type(like).__name__}.", hint="give Ratings.")
+        declared = (None if like is None else like.y_range) if y_range is None else readers.checked_range(y_range)
         readers.check_values(source, declared)
         user_ids = _number(source.user, None if like is None else like.user_ids, "user", source)
         item_ids = _number(source.item, None if like is None else like.item_ids, "item", source)
@@ -211,18 +240,43 @@ class Ratings:
             )
         return _without_duplicates(ratings, duplicates, source)
 
+    def _with_tables(self, user_table: Any, item_table: Any) -> Ratings:
+        ratings = self if user_table is None else self.with_user_table(user_table)
+        return ratings if item_table is None else ratings.with_item_table(item_table)
+
     # Reading it back -------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.users)
 
     def __repr__(self) -> str:
-        kind = "ratings" if self.values is not None else "interactions"
-        scale = (
-            f", from {self.values.min():g} to {self.values.max():g}" if self.values is not None and len(self) else ""
-        )
         times = ", with times" if self.times is not None else ""
-        return f"Ratings({len(self):,} {kind} of {self.n_users:,} users and {self.n_items:,} items{scale}{times})"
+        return f"Ratings({self._counted()}{self._scaled()}{times})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts, scale, times, the first five ratings."""
+        when = ""
+        if self.times is not None and len(self):
+            first, last = (str(np.datetime64(int(t), "s"))[:10] for t in (self.times.min(), self.times.max()))
+            when = f", rated from {first} to {last}"
+        frame = self.take(np.arange(min(5, len(self)))).to_frame()
+        titles = self.item_titles
+        if titles is not None:
+            frame = frame.with_columns(pl.Series("title", [titles[row] for row in self.items[:5]], dtype=pl.String))
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
+        cells = ("".join(f"<td>{html.escape('' if x is None else str(x))}</td>" for x in row) for row in frame.rows())
+        rows = "".join(f"<tr>{row}</tr>" for row in cells)
+        return f"<p>{html.escape(self._counted() + self._scaled() + when)}</p><table><tr>{head}</tr>{rows}</table>"
+
+    def _counted(self) -> str:
+        kind = "rating" if self.values is not None else "interaction"
+        counts = ((len(self), kind), (self.n_users, "user"), (self.n_items, "item"))
+        return "{} of {} and {}".format(*(f"{n:,} {name}{'s' * (n != 1)}" for n, name in counts))
+
+    def _scaled(self) -> str:
+        if self.values is None or not len(self):
+            return ""
+        return f", from {self.values.min():g} to {self.values.max():g}"
 
     @property
     def n_users(self) -> int:
@@ -246,11 +300,14 @@ class Ratings:
 
     @property
     def item_titles(self) -> list[str | None] | None:
-        """Titles by item row, from the item table's column ``title`` or ``name``; None where there is none."""
+        """Titles by item row, from the item table's column ``title`` or ``name``; None where there is none.
+
+        Always text: a title that is a number, such as 1984, is written out.
+        """
         if self.item_table is None:
             return None
-        column = next((c for c in ("title", "name") if c in self.item_table.columns), None)
-        return None if column is None else self.item_table[column].to_list()
+        column = next((c for c in readers.TITLES if c in self.item_table.columns), None)
+        return None if column is None else readers.as_text(self.item_table[column]).to_list()
 
     def scale(self) -> tuple[float, float]:
         """The declared y_range, or else the lowest and highest value here. Ask train, never a held-out part.
@@ -343,6 +400,7 @@ class Ratings:
         Raises:
             DataError: if nothing is left.
         """
+        check_not_negative(users=users, items=items)
         keep = (self.user_counts >= users)[self.users] & (self.item_counts >= items)[self.items]
         why = f"dropped users of fewer than {users} and items of fewer than {items} ratings"
         return self.take(keep)._compact(why, before=len(self))
@@ -367,7 +425,9 @@ class Ratings:
         Raises:
             DataError: if no rating is that high, or there are no values.
         """
-        positive = self.take(self.explicit() >= threshold)
+        if not isinstance(threshold, Real) or threshold != threshold:
+            raise SettingError(f"threshold is {threshold!r}.", hint="a number, such as 4.")
+        positive = self.take(self.explicit() >= min(max(float(threshold), -1e38), 1e38))
         if not len(positive):
             raise DataError(f"no rating is {threshold:g} or more.", hint=f"the highest is {self.explicit().max():g}.")
         note = f"{len(positive):,} of {len(self):,} ratings are {threshold:g} or more and count as positive."
@@ -406,13 +466,13 @@ class Ratings:
         Raises:
             DataError: for an id that comes twice, ids of another type, or none that the ratings know.
         """
-        aligned, note = readers.align_table(table, self.user_ids, "user", id)
-        return dataclasses.replace(self, user_table=aligned, notes=(*self.notes, note))
+        aligned, notes = readers.align_table(table, self.user_ids, "user", id)
+        return dataclasses.replace(self, user_table=aligned, notes=(*self.notes, *notes))
 
     def with_item_table(self, table: Any, *, id: str | None = None) -> Ratings:
         """With a side table of items; as :meth:`with_user_table`. Its column ``title`` names items for people."""
-        aligned, note = readers.align_table(table, self.item_ids, "item", id)
-        return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, note))
+        aligned, notes = readers.align_table(table, self.item_ids, "item", id)
+        return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, *notes))
 
 
 def check_is_ratings(value: Any, name: str) -> None:
@@ -456,6 +516,21 @@ def cold_rows(train: Ratings, part: Ratings) -> np.ndarray:
         for counts, n in ((train.user_counts, part.n_users), (train.item_counts, part.n_items))
     )
     return ~(users[part.users] & items[part.items])
+
+
+def _column(column: Any, name: str, kind: np.dtype) -> np.ndarray:
+    """A column as an array of one type, contiguous; no value may change by it, but for the precision of floats."""
+    try:
+        array = np.asarray(column)
+        fits = array.dtype.kind in {"i": "iu", "f": "fiu", "b": "b"}[kind.kind] or not array.size
+        with np.errstate(over="ignore"):
+            cast = np.ascontiguousarray(array, kind) if fits else array
+    except (TypeError, ValueError, OverflowError) as e:
+        raise DataError(f"{name} is no column of {kind}: {e}", hint="all columns are arrays (N,).") from e
+    wrapped = kind.kind == "i" and cast.dtype != array.dtype and not np.array_equal(cast, array)
+    if not fits or wrapped or (kind.kind == "f" and bool((np.isinf(cast) & np.isfinite(array)).any())):
+        raise DataError(f"{name} holds {array.dtype} that is no {kind}.", hint="all columns are arrays (N,).")
+    return cast
 
 
 def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source) -> Ids:
@@ -505,7 +580,7 @@ def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.So
         raise DataError(
             f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
             f"repeated pairs in all: {n_extra:,}.",
-            hint="choose what counts: duplicates='last' or duplicates='mean' (--duplicates on the command line).",
+            hint=f"choose what counts: {arg('duplicates', 'last')} or {arg('duplicates', 'mean')}.",
         )
     order = np.lexsort((np.arange(len(pairs)), pairs if ratings.times is None else ratings.times, pairs))
     last = np.r_[pairs[order][1:] != pairs[order][:-1], True]

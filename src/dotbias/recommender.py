@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from .errors import DataError, SettingError, UnknownIdError, check_positive
+from .errors import DataError, SettingError, UnknownIdError
 from .interpret import Measure, nearest_items
 from .interpret import top as _top
+from .interpret.listing import to_html
 from .ratings import Ids, Ratings
 from .scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
+from .settings import Count, fits
 
 Id = int | str
 T = TypeVar("T")
@@ -105,6 +107,10 @@ class Answer(list[T]):
 
     note: str | None = None
 
+    def _repr_html_(self) -> str:
+        """The list as a table, for notebooks."""
+        return to_html(self, note=self.note)
+
 
 class Recommender:
     """A scorer and the ratings it was fitted on, behind ids.
@@ -151,9 +157,10 @@ class Recommender:
         """
         if not _is_many(user_id) and not _is_many(item_id):
             return self._predict([user_id], [item_id])[0]
-        if not (_is_many(user_id) and _is_many(item_id) and len(user_id) == len(item_id)):
+        pairs = [list(ids) for ids in (user_id, item_id) if _is_many(ids)]
+        if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
             raise SettingError("predict takes two ids, or two lists of the same length.", hint="repeat the single id.")
-        return self._predict(list(user_id), list(item_id))
+        return self._predict(*pairs)
 
     def _predict(self, user_ids: list[Id], item_ids: list[Id]) -> list[Prediction]:
         users, items = self._user_rows(user_ids), self._item_rows(item_ids)
@@ -212,14 +219,17 @@ class Recommender:
 
         Raises:
             UnknownIdError: for a user or item that train does not name, with a near miss.
+            SettingError: for an n that is no whole number from 1 up.
         """
-        check_positive(n=n)
+        _check_n(n)
         filters = self._filters(exclude, only, keep_seen, keep_unrated)
         if not _is_many(user_id):
+            self._user_rows([user_id])
             return self._recommend(user_id, n, filters)
-        self._user_rows(user_id)  # an unknown id is found before the work begins
+        users = _plain(user_id)
+        self._user_rows(users)  # an unknown id is found before the work begins
         self._by_user  # noqa: B018  sort once, not search for each
-        return {u: self._recommend(u, n, filters) for u in _plain(user_id)}
+        return {u: self._recommend(u, n, filters) for u in users}
 
     def recommend_for(
         self,
@@ -236,19 +246,38 @@ class Recommender:
         Nothing is refitted or kept: the scorer folds the history in. Other arguments as in :meth:`recommend`.
 
         Raises:
-            SettingError: if the scorer takes no newcomers.
+            SettingError: if the scorer does not support fold-in.
             UnknownIdError: for an item that train does not name.
+            DataError: for a rating that is no number on train's scale.
         """
-        check_positive(n=n)
+        _check_n(n)
         hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
         scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
+        values = self._check_history(history)
         rows = self._item_rows(history)
-        part = scorer.fold_in_user(rows, np.fromiter(history.values(), np.float32, len(history)))
+        part = scorer.fold_in_user(rows, values)
         filters = self._filters(exclude, only, keep_seen, keep_unrated)
         candidates = filters.candidates(rows)
         rank = _finite(part.rank())
         top = _top(rank, np.flatnonzero(candidates), n)
-        return self._answer(top, rank, _finite(part.score(top)), n, filters.note(n, len(top), candidates))
+        note = filters.note(n, len(top), candidates)
+        if not history:
+            note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
+        return self._answer(top, rank, _finite(part.score(top)), n, note)
+
+    def _check_history(self, history: Mapping[Id, float]) -> np.ndarray:
+        """The ratings of a newcomer's history (n,) float32, each a number on train's scale."""
+        if not isinstance(history, Mapping):
+            raise SettingError(f"the history is a {type(history).__name__}.", hint="a dict: {item id: rating, …}.")
+        low, high = (-np.inf, np.inf) if self.train.values is None else self.train.scale()
+        for item_id, value in history.items():
+            if not fits(value, float) or not np.isfinite(value):
+                raise DataError(f"the history's rating of item {item_id!r} is {value!r}.", hint="give a number.")
+            if not low <= value <= high:
+                declared = "" if self.train.y_range else "; Ratings read with y_range=(low, high) may declare another"
+                what = f"the history's rating of item {item_id!r} is {value:g}; the scale is from {low:g} to {high:g}."
+                raise DataError(what, hint=f"give ratings on that scale{declared}.")
+        return np.fromiter(history.values(), np.float32, len(history))
 
     def _recommend(self, user_id: Id, n: int, filters: Filters) -> Answer[Recommendation]:
         row = self.train.user_ids.row(user_id)
@@ -304,6 +333,8 @@ class Recommender:
             SettingError: for an unknown measure, or a scorer without item factors (mean, bias, knn, nets).
             DataError: for an item without factors of its own.
         """
+        _check_n(n)
+        self._item_rows([item_id])
         neighbours = nearest_items(
             self.scorer,
             self.train,
@@ -332,7 +363,7 @@ class Recommender:
             UnknownIdError: if it is neither.
             DataError: if several titles have it.
         """
-        ids = self.train.item_ids
+        ids, text = self.train.item_ids, str(text)
         if (typed := ids.typed(text)) in ids:
             return typed
         found = [r for r, title in enumerate(self._all_titles) if title and text.casefold() in title.casefold()]
@@ -427,9 +458,18 @@ def _plain(ids: Iterable[Any]) -> list[Id]:
 
 
 def _rows(known: Ids, ids: Iterable[Id], what: str) -> np.ndarray:
-    if isinstance(ids, (str, bytes, int)):
-        raise SettingError(f"{what} are given as {ids!r}, one id.", hint=f"a list: [{ids!r}].")
-    return known.rows(ids)
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise SettingError(f"{what} are given as {ids!r}.", hint=f"a list: [{ids!r}].")
+    plain = _plain(ids)
+    for i in plain:
+        if not isinstance(i, (int, str, float, type(None))):
+            raise SettingError(f"among the {what} is {i!r}, which is no id.", hint="ids are whole numbers or text.")
+    return known.rows(plain)
+
+
+def _check_n(n: Any) -> None:
+    if not fits(n, Count):
+        raise SettingError(f"n is {n!r}; it must be a whole number, 1 or more.", hint="try n=10.")
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ This module knows nothing of what is drawn.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def numpy_rng(rng: Rng = None) -> np.random.Generator:
         return rng
     if rng is None:
         return np.random.default_rng()
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
+    if isinstance(cast(object, rng), (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
     raise SettingError(f"rng is {rng!r}.", hint="give a whole number from 0 up, a numpy Generator, or None.")
 

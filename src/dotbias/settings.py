@@ -13,8 +13,8 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, Union
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, Union, cast
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from .ratings import Ratings, check_is_ratings, check_same_tables
 
 P = ParamSpec("P")
 R = TypeVar("R")
+SEQUENCES = (tuple, list, abc.Sequence)
+FUNCTION: Any = typing.get_origin(abc.Callable[[], None])
 
 
 class Within(NamedTuple):
@@ -111,12 +113,13 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is tuple and Ellipsis not in arguments:
         return (
             isinstance(value, (tuple, list))
-            and len(value) == len(arguments)
-            and all(fits(v, h) for v, h in zip(value, arguments, strict=True))
+            and len(cast(Sequence[Any], value)) == len(arguments)
+            and all(fits(v, h) for v, h in zip(cast(Sequence[Any], value), arguments, strict=True))
         )
-    if origin in (tuple, list, abc.Sequence):
-        return isinstance(value, (tuple, list, np.ndarray)) and all(fits(v, arguments[0]) for v in value)
-    if origin is abc.Callable or hint is abc.Callable:
+    if origin in SEQUENCES:
+        many = isinstance(value, (tuple, list, np.ndarray))
+        return many and all(fits(v, arguments[0]) for v in cast(Sequence[Any], value))
+    if origin is FUNCTION:
         return callable(value)
     return _is_a(value, origin or hint)
 
@@ -132,9 +135,9 @@ def describe(hint: Any) -> str:
         return ", ".join(map(repr, arguments))
     if origin is tuple and Ellipsis not in arguments:
         return f"({', '.join(describe(a) for a in arguments)})"
-    if origin in (tuple, list, abc.Sequence):
+    if origin in SEQUENCES:
         return f"a sequence, each {describe(arguments[0])}"
-    if origin is abc.Callable:
+    if origin is FUNCTION:
         return "a function"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "text", types.NoneType: "None"}
     return words.get(hint, getattr(hint, "__name__", str(hint)))
@@ -146,7 +149,7 @@ def _is_a(value: Any, kind: Any) -> bool:
     if kind is bool:
         return isinstance(value, (bool, np.bool_))
     if kind is int:
-        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return isinstance(value, numbers.Integral) and not isinstance(cast(Any, value), bool)
     if kind is float:
         return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and not math.isnan(value)
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)

@@ -1,7 +1,7 @@
-"""Has a chain of random draws said enough? Effective sample size and R-hat of anything traced along it.
+"""Whether a chain of random draws is long enough: effective sample size and R-hat of anything traced along it.
 
-Pure array functions, on traces of hyper-parameters and predictions; factors rotate from sweep to sweep and say
-nothing. This module knows no sampler.
+Pure array functions, on traces of hyper-parameters and predictions; factors rotate from sweep to sweep and are
+not traced. This module knows no sampler.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Trace(NamedTuple):
-    """What a sampler wrote down after each kept sweep.
+    """The numbers that a sampler recorded after each kept sweep.
 
     Attributes:
         names: what each column is (n,).
@@ -32,7 +32,7 @@ class Trace(NamedTuple):
 
 
 def effective_size(x: np.ndarray) -> float:
-    """How many independent draws the chains ``x`` (M, T) are worth.
+    """The number of independent draws with as much information as the chains ``x`` (M, T).
 
     M·T / (1 + 2 Σ ρ_t), the autocorrelations ρ_t summed while pairs of them stay positive (Geyer 1992), with the
     variance between chains counted in (Gelman et al., Bayesian Data Analysis, 3rd ed., eq. 11.7-11.8). A constant

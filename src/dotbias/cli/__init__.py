@@ -1,29 +1,47 @@
 """The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | plot | export | lr-find …``.
 
 Tables for people, ``--json`` for programs: the JSON stands alone on stdout, everything else goes to stderr. Exit codes:
-0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model
-that cannot be read or written, 5 a download that failed, 6 an extra that is not installed, 130 interrupted.
+0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model or
+a file that cannot be read or written, 5 a download that failed, 6 an extra that is not installed, 130 interrupted
+(Ctrl-C or SIGTERM).
 
 Commands import what they need when they run, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import traceback
+from typing import Annotated
 
 import typer
 
-from ..errors import DataError, DotbiasError, DownloadError, MissingExtraError, ModelFileError, UnknownIdError
-from . import data, demo, doctor, export, fit, plot, sheet, use
+from ..errors import (
+    DataError,
+    DotbiasError,
+    DownloadError,
+    FileError,
+    MissingExtraError,
+    ModelFileError,
+    UnknownIdError,
+)
+from . import data, demo, doctor, export, fit, lr_find, plot, sheet, use
+from ._options import as_option
+from ._running import term_as_ctrl_c
+from ._show import Page, safe_streams, visible
 
 EXIT_CODES = (
     (DataError, 3),
     (UnknownIdError, 3),
     (ModelFileError, 4),
+    (FileError, 4),
     (DownloadError, 5),
     (MissingExtraError, 6),
     (DotbiasError, 2),
 )
+TRACEBACK = "DOTBIAS_TRACEBACK"
 
 app = typer.Typer(
     name="dotbias",
@@ -42,18 +60,62 @@ app.command("recommend")(use.recommend)
 app.command("similar")(use.similar)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
-app.command("lr-find")(fit.lr_find)
+app.command("lr-find")(lr_find.lr_find)
 app.command("sheet")(sheet.sheet)
 app.command("doctor")(doctor.doctor)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        Page().say(f"dotbias {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
-    """The ``dotbias`` program: a known error is a message and an exit code, never a traceback."""
+    """The ``dotbias`` program: an error is a message and an exit code, never a traceback."""
+    safe_streams()
     try:
-        app()
-    except DotbiasError as e:
-        sys.stderr.write(f"dotbias: {e}\n")
-        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(e, kind)))
+        with term_as_ctrl_c():
+            app()
     except KeyboardInterrupt:
-        sys.stderr.write("dotbias: interrupted.\n")
         sys.exit(130)
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as e:  # polars' PanicException is no Exception
+        sys.exit(_explain(e))
+
+
+def _explain(e: BaseException) -> int:
+    """Say what went wrong, and return the exit code."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(e)
+    page = Page(err=True)
+    if isinstance(e, DotbiasError):
+        page.say(f"dotbias: {e.what}")
+        hint = e.hint_as(as_option)
+        if hint:
+            page.say(f"Hint: {hint}")
+        return next(code for kind, code in EXIT_CODES if isinstance(e, kind))
+    if isinstance(e, MemoryError):
+        page.say("dotbias: there is not enough memory for this.")
+        return 1
+    if isinstance(e, OSError) and e.filename is not None:
+        page.say(f"dotbias: {visible(e.filename)}: {e.strerror or type(e).__name__}.")
+        return 4
+    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        page.say(f"dotbias: {e.strerror}.")
+        return 4
+    page.say(f"dotbias: {type(e).__name__}: {visible(e)}")
+    page.say(f"This is a fault of dotbias, not yours. To see where, set {TRACEBACK}=1 and run it again.")
+    return 1

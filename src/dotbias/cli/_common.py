@@ -1,55 +1,21 @@
-"""What the commands share: options that mean the same everywhere, and how things are shown."""
+"""What the commands share beside options and printing: settings from text, seconds, threads, a report shown."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
+from ._show import Column, Page, count
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..evaluation import Report
     from ..ratings import Ratings
-
-Json = Annotated[bool, typer.Option("--json", help="JSON alone on stdout; everything else on stderr.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: the same seed, the same bits.")]
-UserColumn = Annotated[str | None, typer.Option("--user", help="Column of users, if not recognised.")]
-ItemColumn = Annotated[str | None, typer.Option("--item", help="Column of items, if not recognised.")]
-RatingColumn = Annotated[str | None, typer.Option("--rating", help="Column of ratings, if not recognised.")]
-TimeColumn = Annotated[str | None, typer.Option("--time", help="Column of times, if not recognised.")]
-Duplicates = Annotated[
-    str | None, typer.Option("--duplicates", help="Several ratings of one pair: error (default), last or mean.")
-]
-
-
-def console(*, to_stderr: bool = False) -> Console:
-    """A console for tables and messages."""
-    from rich.console import Console
-
-    return Console(stderr=to_stderr, highlight=False, soft_wrap=True)
-
-
-def columns(user: str | None, item: str | None, rating: str | None, time: str | None, duplicates: str | None) -> dict:
-    """Reading options that were given, for ``datasets.resolve``."""
-    given = {"user": user, "item": item, "rating": rating, "time": time, "duplicates": duplicates}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def say(out: Console, notes: tuple[str, ...]) -> None:
-    """Notes that reading the data left for people."""
-    for note in notes:
-        out.print(f"note: {note}", style="yellow", markup=False)
-
-
-def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 @contextmanager
@@ -79,7 +45,28 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
+def use_threads(n: int | None) -> None:
+    """Let every fit of this process use at most ``n`` threads; None, 0: as it finds best."""
+    if not n:
+        return
+    from ..solvers import _threads
+
+    _threads.use(n)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
+    os.environ["OMP_NUM_THREADS"] = str(n)  # torch reads it when it is loaded
+
+
 def describe(ratings: Ratings) -> str:
     """One line about the data."""
-    kind = "ratings" if ratings.values is not None else "interactions"
-    return f"{len(ratings):,} {kind} of {ratings.n_users:,} users and {ratings.n_items:,} items"
+    kind = "rating" if ratings.values is not None else "interaction"
+    sides = f"{count(ratings.n_users, 'user')} and {count(ratings.n_items, 'item')}"
+    return f"{count(len(ratings), kind)} of {sides}"
+
+
+def show_report(page: Page, report: Report) -> None:
+    """The figures as a table, and what they are of."""
+    heads, *rows = report.rows()
+    page.table([heads[0], *(Column(name, right=True) for name in heads[1:])], rows)
+    for line in report.footer():
+        page.say(line)

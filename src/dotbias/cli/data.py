@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import _common as common
+from ._options import Json, Reading, reads_data
+from ._show import Column, Page, visible
 
 app = typer.Typer(
     help="Public data sets: what there is, fetch one, look into one.",
@@ -17,25 +18,25 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_all(json: common.Json = False) -> None:
+def list_all(json: Json = False) -> None:
     """What the catalogue knows, and what of it is on this machine.
 
     [bold]Example:[/] dotbias data list
     """
     from .. import datasets
 
-    rows = datasets.catalogue()
+    rows, page = datasets.catalogue(), Page()
     if json:
-        common.print_json([_status(row) for row in rows])
+        page.json([_status(row) for row in rows])
         return
-    from rich.table import Table
+    heads = ["name", *(Column(n, right=True) for n in ("ratings", "users", "items")), "about", "where"]
+    page.table(heads, [_line(row) for row in rows])
 
-    table = Table("name", "ratings", "users", "items", "where", "about", box=None)
-    for row in rows:
-        e = row.entry
-        place = str(row.folder) if row.folder else "to fetch" if e.url else "not here"
-        table.add_row(e.name, f"{e.n_ratings:,}", f"{e.n_users:,}", f"{e.n_items:,}", place, e.title)
-    common.console().print(table)
+
+def _line(row: Any) -> tuple[str, ...]:
+    e = row.entry
+    place = str(row.folder) if row.folder else "to fetch" if e.url else "not here"
+    return e.name, f"{e.n_ratings:,}", f"{e.n_users:,}", f"{e.n_items:,}", e.title, place
 
 
 def _status(row: Any) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def _status(row: Any) -> dict[str, Any]:
 
 @app.command("fetch")
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name of the catalogue, such as ml-100k.")], json: common.Json = False
+    name: Annotated[str, typer.Argument(help="A name of the catalogue, such as ml-100k.")], json: Json = False
 ) -> None:
     """Fetch a data set from its publisher into the cache, unless it is on this machine.
 
@@ -55,41 +56,36 @@ def fetch(
     """
     from .. import datasets
 
-    folder = datasets.find(name)
+    folder, page = datasets.find(name), Page()
     if json:
-        common.print_json({"name": name, "folder": str(folder)})
+        page.json({"name": name, "folder": str(folder)})
     else:
-        typer.echo(folder)
+        page.say(str(folder), wrap=False)
 
 
 @app.command("show")
+@reads_data
 def show(
     data: Annotated[str, typer.Argument(help="A catalogue name, a folder, or a file.")],
-    n: Annotated[int, typer.Option("-n", help="How many ratings to print.")] = 5,
-    user: common.UserColumn = None,
-    item: common.ItemColumn = None,
-    rating: common.RatingColumn = None,
-    time: common.TimeColumn = None,
-    duplicates: common.Duplicates = None,
-    json: common.Json = False,
+    reading: Reading,
+    n: Annotated[int, typer.Option("-n", min=0, help="How many ratings to print.")] = 5,
+    json: Json = False,
 ) -> None:
     """Look into a data set: counts, scale, side tables, the first ratings.
 
     [bold]Example:[/] dotbias data show ratings.csv
     """
-    from .. import datasets
-
-    ratings = datasets.resolve(data, **common.columns(user, item, rating, time, duplicates))
+    ratings, page = reading.read(data), Page()
     if json:
-        common.print_json(_facts(ratings))
+        page.json(_facts(ratings))
         return
-    out = common.console()
-    out.print(repr(ratings), markup=False)
+    page.say(repr(ratings))
     for side, table in (("user", ratings.user_table), ("item", ratings.item_table)):
         if table is not None:
-            out.print(f"{side} table: {', '.join(table.columns)}", markup=False)
-    common.say(out, ratings.notes)
-    out.print(_first(ratings, n))
+            page.say(f"{side} table: {', '.join(map(visible, table.columns))}")
+    for note in ratings.notes:
+        page.note(note)
+    _first(page, ratings, n)
 
 
 def _facts(ratings: Any) -> dict[str, Any]:
@@ -106,20 +102,24 @@ def _facts(ratings: Any) -> dict[str, Any]:
     }
 
 
-def _first(ratings: Any, n: int) -> Any:
+def _first(page: Page, ratings: Any, n: int) -> None:
     """The first ratings as a table, with titles where there are any."""
-    from datetime import UTC, datetime
-
-    from rich.markup import escape
-    from rich.table import Table
-
     frame, titles = ratings.take(range(min(n, len(ratings)))).to_frame(), ratings.item_titles
-    table = Table(*frame.columns, *(["title"] if titles else []), box=None)
+    heads = [Column(name, right=name == "rating", cut=name in ("user", "item")) for name in frame.columns]
+    rows = []
     for k, row in enumerate(frame.iter_rows(named=True)):
         if "time" in row:
-            row["time"] = datetime.fromtimestamp(row["time"], UTC).isoformat(sep=" ", timespec="minutes")[:16]
-        title = [titles[ratings.items[k]] or ""] if titles else []
-        table.add_row(
-            *(escape(f"{v:g}" if isinstance(v, float) else str(v)) for v in [*row.values()]), *map(escape, title)
-        )
-    return table
+            row["time"] = _date(row["time"])
+        cells = [f"{v:g}" if isinstance(v, float) else v for v in row.values()]
+        rows.append([*cells, *([titles[ratings.items[k]]] if titles else [])])
+    page.table([*heads, *([Column("title", cut=True)] if titles else [])], rows)
+
+
+def _date(seconds: int) -> str:
+    """Seconds UTC as a date; as they are, where no calendar of Python's has them."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="minutes")[:16]
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)

@@ -8,20 +8,15 @@ from importlib import import_module, metadata
 from typing import Any
 
 from .. import __version__
-from . import _common as common
+from ..errors import install_command
+from ._options import Json
+from ._show import Page
 
-EXTRAS = {
-    "torch": "torch",
-    "matplotlib": "plot",
-    "seaborn": "plot",
-    "xlsxwriter": "xlsx",
-    "fastapi": "web",
-    "optuna": "search",
-}
+EXTRAS = {"torch": "torch", "matplotlib": "plot", "seaborn": "plot", "xlsxwriter": "xlsx"}
 BASE = ("numpy", "polars", "numba", "scipy", "safetensors")
 
 
-def doctor(json: common.Json = False) -> None:
+def doctor(json: Json = False) -> None:
     """What is installed, what is missing and which extra brings it, where data and caches lie.
 
     [bold]Example:[/] dotbias doctor
@@ -39,14 +34,9 @@ def doctor(json: common.Json = False) -> None:
         "data here": [row.entry.name for row in datasets.catalogue() if row.folder is not None],
     }
     if json:
-        common.print_json(found)
+        Page().json(found)
         return
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False)
-    for name, value in found.items():
-        table.add_row(name, _words(name, value))
-    common.console().print(table)
+    Page().table(["", ""], [(name, _words(name, value)) for name, value in found.items()])
 
 
 def _version(name: str) -> str | None:
@@ -69,7 +59,7 @@ def _cuda() -> str | None:
 
 def _words(name: str, value: Any) -> str:
     if value is None and name in EXTRAS:
-        return f"not installed: pip install 'dotbias\\[{EXTRAS[name]}]'"
+        return f"not installed; {install_command(EXTRAS[name])}"
     if value is None:
         return {"cuda": "none: the CPU is used", "data folder": "DOTBIAS_DATA is not set"}.get(name, "not installed")
     return ", ".join(value) or "none yet: dotbias data list" if isinstance(value, list) else str(value)

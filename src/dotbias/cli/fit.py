@@ -1,21 +1,27 @@
-"""``dotbias fit`` and ``dotbias lr-find``."""
+"""``dotbias fit``."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError, SettingError, did_you_mean
-from ..fitters import AUTO, Fitter, find
+from ..fitters import AUTO, find
 from . import _common as common
+from . import _places as places
+from ._options import Json, Reading, Seed, Threads, reads_data
+from ._running import Fitted, run_fitter
+from ._show import Page
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
     from ..split import Split
+
+INTERRUPTED = 130
 
 
 def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
@@ -49,8 +55,10 @@ def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
     raise SettingError(f"there is no split {text!r} of {data}.", hint=hint)
 
 
+@reads_data
 def fit(
     data: Annotated[str, typer.Argument(help="A catalogue name (ml-100k), a folder, or a file.")],
+    reading: Reading,
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings.")] = None,
     split: Annotated[
         str | None,
@@ -62,176 +70,164 @@ def fit(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the fitter, such as n_factors=50; repeatable.")
     ] = None,
-    seed: common.Seed = 0,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="What auto may spend on one core, such as 5m, by an estimate.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Save the model in this folder.")] = None,
-    user: common.UserColumn = None,
-    item: common.ItemColumn = None,
-    rating: common.RatingColumn = None,
-    time: common.TimeColumn = None,
-    duplicates: common.Duplicates = None,
-    json: common.Json = False,
+    keep_partial: Annotated[
+        bool, typer.Option("--keep-partial", help="Save also a fit that Ctrl-C ended early, marked as such.")
+    ] = False,
+    json: Json = False,
 ) -> None:
     """Fit a model and report its error on held-out ratings, and how well it ranks them.
 
     With --test or --split the model learns from the train part alone, and that model is saved. With neither, the error
     is that on a random tenth held out; then it is fitted again on everything, and that is saved.
 
+    Ctrl-C ends the fit after the current step: nothing is measured, and nothing is saved unless --keep-partial says so.
+    A second Ctrl-C ends everything.
+
     [bold]Example:[/] dotbias fit ratings.csv -o model
 
     [bold]Example:[/] dotbias fit ml-100k --split u1 --fitter dot_bias --set n_factors=30 --json
     """
-    from .. import datasets
-    from ..evaluation import SHOWN, evaluate
-
-    if test is not None and split is not None:
-        raise SettingError("--test and --split exclude each other.", hint="name the held-out part in one way.")
-    log = common.console(to_stderr=True)
-    if fitter != AUTO:  # a wrong name or setting is said before anything is read
-        find(fitter).check(common.parse_settings(settings or []))
+    _check(test, split, fitter, settings, budget)
+    if out is not None:
+        places.check_model(out)
+    log = Page(err=True)
+    common.use_threads(threads)
     seconds: dict[str, float] = {}
     with common.timed(seconds, "load"):
-        reading = common.columns(user, item, rating, time, duplicates)
-        ratings = datasets.resolve(data, progress=None, **reading)
+        ratings = reading.read(data)
         parts = _parts(ratings, data, test, split, seed, reading)
     train, held = parts.train, parts.test
     assert held is not None
-    common.say(log, held.notes if test is not None else ratings.notes)
-    fitter, given = _resolve(fitter, train, log)
+    for note in held.notes if test is not None else ratings.notes:
+        log.note(note)
+    if out is not None:
+        places.check_room(out, _size(ratings))
+    fitter, given = _resolve(fitter, train, budget, log)
     run, chosen = find(fitter), {**given, **common.parse_settings(settings or [])}
     run.check(chosen)
-    defaults = run.defaults()
-    log.print(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
-    with common.timed(seconds, "fit"):
-        scorer, log_rows = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
-    with common.timed(seconds, "evaluate"):
-        report = evaluate(scorer, held, train=train, metrics=SHOWN)
-    result = {
-        **report.to_dict(),
+    log.say(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
+    about = {
         "n_train": len(train),
         "seconds": seconds,
         "data": Path(data).name,
         "split": test.name if test is not None else split or "random:0.1",
         "fitter": fitter,
-        "settings": {**_json_settings(defaults), **_json_settings(chosen), "seed": seed},
+        "settings": {**_json_settings(run.defaults()), **_json_settings(chosen), "seed": seed},
     }
-    if not json:
-        common.console().print(report)
-        common.console().print(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")
+    with common.timed(seconds, "fit"):
+        fitted = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
+    if fitted.stopped:
+        _end(fitted, train, about, out if keep_partial else None, json, log)
+    result = _measured(fitted, train, held, about, json)
     if out is not None:
         if test is None and split is None:
-            log.print(f"Fitting again on all {len(ratings):,} ratings, to save that.")
-            train, (scorer, log_rows) = ratings, run_fitter(run, ratings, None, seed, chosen, log)
-        _save(out, scorer, train, result, log_rows, log)
+            log.say(f"Fitting again on all {len(ratings):,} ratings, to save that.")
+            train, fitted = ratings, run_fitter(run, ratings, None, seed, chosen, log)
+            if fitted.stopped:
+                _end(fitted, train, about, out if keep_partial else None, json, log)
+        _save(out, fitted, train, result, log)
+        log.say(f"next:  dotbias recommend {out} {train.user_ids[0]}", wrap=False)
     if json:
-        common.print_json(result)
+        Page().json(result)
 
 
-def _resolve(fitter: str, train: Ratings, log: Any) -> tuple[str, dict[str, Any]]:
-    """(the fitter's name, settings that come with the choice): auto chooses, and says which and why."""
+def _check(test: Path | None, split: str | None, fitter: str, settings: list[str] | None, budget: str | None) -> None:
+    """A wrong option is said before anything is read."""
+    if test is not None and split is not None:
+        raise SettingError("--test and --split exclude each other.", hint="name the held-out part in one way.")
+    if budget is not None:
+        from ..solvers.choice import seconds_of
+
+        seconds_of(budget)
+        if fitter != AUTO:
+            raise SettingError(f"--budget is for auto, not for {fitter}.", hint="leave out --fitter.")
     if fitter != AUTO:
-        return fitter, {}
-    from ..solvers.choice import choose
+        find(fitter).check(common.parse_settings(settings or []))
 
-    choice = choose(train)
-    log.print(f"auto: {choice.why}", markup=False)
+
+def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
+    """The result: the report and what it is of; shown, unless it will be as JSON."""
+    from ..evaluation import SHOWN, evaluate
+
+    seconds = about["seconds"]
+    with common.timed(seconds, "evaluate"):
+        report = evaluate(fitted.scorer, held, train=train, metrics=SHOWN)
+    if not json:
+        common.show_report(Page(), report)
+        Page().say(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")
+    return {**report.to_dict(), **about}
+
+
+def _end(fitted: Fitted, train: Ratings, about: dict[str, Any], out: Path | None, json: bool, log: Page) -> None:
+    """After Ctrl-C: save what there is where that was asked for, and leave.
+
+    Raises:
+        Exit: always.
+    """
+    if out is None:
+        log.say("stopped: nothing was measured, nothing was saved.")
+    else:
+        _save(out, fitted, train, {**about, "n_train": len(train), "stopped": True}, log)
+        log.note("the fit was ended early, and the model is marked so: nothing was measured.")
+    if json:
+        Page().json({"stopped": True, "saved": None if out is None else str(out)})
+    raise typer.Exit(INTERRUPTED)
+
+
+def _resolve(fitter: str, train: Ratings, budget: str | None, log: Page) -> tuple[str, dict[str, Any]]:
+    """(the fitter's name, settings that come with the choice): auto chooses, and says which."""
+    from ..solvers.choice import choose, everything
+
+    if fitter != AUTO:
+        return fitter, everything(train) if fitter == "gibbs" else {}
+    limits = {} if budget is None else {"budget": budget}
+    choice = choose(train, **limits)
+    # Its cost by the counts is what chooses; how long the fit will take is measured, and said while it runs.
+    log.say("auto: " + re.sub(r": about .*", ".", choice.why) if choice.fitter == "gibbs" else f"auto: {choice.why}")
     return choice.fitter, choice.settings
 
 
-def _parts(
-    ratings: Ratings, data: str, test: Path | None, split: str | None, seed: int, reading: dict[str, Any]
-) -> Split:
+def _parts(ratings: Ratings, data: str, test: Path | None, split: str | None, seed: int, reading: Reading) -> Split:
     """Train and test, however the held-out part was named."""
-    from .. import datasets
     from .. import split as splits
 
     if test is not None:
-        held = datasets.resolve(test, like=ratings, **reading)
+        held = reading._replace(items=None, users=None).read(test, like=ratings)
         return splits.predefined(ratings, dataclasses.replace(held, cold=None))
-    return make_split(ratings, data, split or "random:0.1", seed)
+    parts = make_split(ratings, data, split or "random:0.1", seed)
+    if not _has_own(data, split):
+        return parts
+    train, test_part = (None if part is None else reading.with_tables(part) for part in (parts.train, parts.test))
+    return dataclasses.replace(parts, train=train, test=test_part)
+
+
+def _has_own(data: str, split: str | None) -> bool:
+    """Whether the split is one that the data set comes with, which is read from files of its own."""
+    from ..datasets import CATALOGUE
+
+    return data in CATALOGUE and split in CATALOGUE[data].splits
+
+
+def _size(ratings: Ratings) -> int:
+    """About how many bytes of a model the ratings alone take."""
+    columns = (ratings.users, ratings.items, ratings.values, ratings.times)
+    return sum(column.nbytes for column in columns if column is not None)
 
 
 def _json_settings(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if not callable(v)}
 
 
-def run_fitter(
-    run: Fitter, train: Ratings, watched: Ratings | None, seed: int, settings: dict[str, Any], log: Any
-) -> tuple[Any, list[dict[str, Any]] | None]:
-    """(the scorer, its training log: a row per epoch, or None where the fitter keeps none).
-
-    The loss on ``watched`` goes into the log and nowhere else: none of these fitters is steered by it.
-    """
-    if run.extra is None:
-        scorer = run.fit(train, rng=seed, **settings)
-        common.say(log, getattr(scorer, "notes", ()))
-        return scorer, None
-    from ..callbacks import Log
-
-    kept = Log()
-    with warnings.catch_warnings(record=True) as caught:
-        scorer = run.fit(train, valid=watched, rng=seed, callbacks=[kept], **settings)
-    common.say(log, tuple(str(w.message) for w in caught))
-    return scorer, kept.rows
-
-
-def _save(out: Path, scorer: Any, train: Ratings, result: dict[str, Any], rows: Any, log: Any) -> None:
+def _save(out: Path, fitted: Fitted, train: Ratings, result: dict[str, Any], log: Page) -> None:
     from ..recommender import Recommender
 
     settings = {"fitter": result["fitter"], **result["settings"]}
     metrics = {k: v for k, v in result.items() if k not in ("settings", "fitter")}
-    Recommender(scorer, train, settings=settings, metrics=metrics, log=rows).save(out)
-    log.print(f"saved: {out}", markup=False)
-    log.print(f"next:  dotbias recommend {out} {train.user_ids[0]}", markup=False)
-
-
-def lr_find(
-    data: Annotated[str, typer.Argument(help="A catalogue name (ml-100k), a folder, or a file.")],
-    n_factors: Annotated[int, typer.Option("--n-factors", help="Factors of the model.")] = 50,
-    bs: Annotated[int, typer.Option("--bs", help="Ratings per batch.")] = 64,
-    seed: common.Seed = 0,
-    user: common.UserColumn = None,
-    item: common.ItemColumn = None,
-    rating: common.RatingColumn = None,
-    duplicates: common.Duplicates = None,
-    json: common.Json = False,
-) -> None:
-    """Sweep the learning rate up until the loss explodes, and suggest one.
-
-    [bold]Example:[/] dotbias lr-find ml-100k
-    """
-    from .. import datasets
-
-    find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
-
-    ratings = datasets.resolve(data, progress=None, **common.columns(user, item, rating, None, duplicates))
-    sweep = collab_learner(ratings, n_factors=n_factors, bs=bs, rng=seed).lr_find()
-    if json:
-        common.print_json(
-            {
-                "suggestion": sweep.suggestion,
-                "lrs": sweep.lrs.tolist(),
-                "losses": sweep.losses.tolist(),
-                "smooth": sweep.smooth.tolist(),
-            }
-        )
-        return
-    out = common.console()
-    out.print(f"{common.describe(ratings)}; {len(sweep.lrs)} batches of {bs}.")
-    out.print(_picture(sweep))
-    out.print(f"suggestion: lr = {sweep.suggestion:.2g}, where the loss falls steepest.")
-
-
-def _picture(sweep: Any, n_rows: int = 20) -> Any:
-    """The sweep as a table with bars: rate, smoothed loss."""
-    import numpy as np
-    from rich.table import Table
-
-    table = Table("rate", "loss", "", box=None)
-    rows = np.unique(np.linspace(0, len(sweep.lrs) - 1, n_rows).astype(int))
-    top = float(np.median(sweep.smooth)) * 1.5
-    near = rows[np.abs(np.log(sweep.lrs[rows] / sweep.suggestion)).argmin()]
-    for k in rows:
-        bar = "█" * round(40 * min(sweep.smooth[k] / top, 1.0)) + ("…" if sweep.smooth[k] > top else "")
-        table.add_row(f"{sweep.lrs[k]:.2g}", f"{sweep.smooth[k]:.3f}", bar + (" <- suggestion" if k == near else ""))
-    return table
+    places.save(Recommender(fitted.scorer, train, settings=settings, metrics=metrics, log=fitted.log), out)
+    log.say(f"saved: {out}", wrap=False)

@@ -2,132 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import DataError, SettingError
-from . import _common as common
-from .use import Model
+from ..errors import require
+from . import _places as places
+from ._options import Json, Model, Reading, Seed, reads_data
+from ._show import Page
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ..ratings import Ratings
     from ..recommender import Recommender
 
+ASK = {"predictions": "name held-out ratings with --test FILE.", "sweep": "ask for it with --sweep."}
 
+
+@reads_data
 def plot(
     model: Model,
+    reading: Reading,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write PNGs into.")] = Path("pictures"),
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings, to predict.")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="Also a learning-rate sweep (needs torch).")] = False,
-    seed: common.Seed = 0,
-    user: common.UserColumn = None,
-    item: common.ItemColumn = None,
-    rating: common.RatingColumn = None,
-    time: common.TimeColumn = None,
-    duplicates: common.Duplicates = None,
-    json: common.Json = False,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
-    """Draw a saved model: losses, biases, a map of items, predictions … A picture without its data is skipped, by name.
+    """Draw a saved model: how it learned, biases, a map of items, predictions … What has no data is skipped, by name.
 
     [bold]Example:[/] dotbias plot model -o pictures --test new-ratings.csv
     """
-    from .. import datasets
     from ..recommender import Recommender
 
+    require("matplotlib", extra="plot")
+    places.check_folder(out)
     door = Recommender.load(model)
-    held = None
-    if test is not None:
-        held = datasets.resolve(test, like=door.train, **common.columns(user, item, rating, time, duplicates))
-        common.say(common.console(to_stderr=True), held.notes)
-    log = common.console(to_stderr=json)
-    written, skipped = write(door, out, test=held, sweep=sweep, seed=seed, log=log)
+    held = None if test is None else reading.read(test, like=door.train)
+    for note in () if held is None else held.notes:
+        Page(err=True).note(note)
+    written, skipped = write(door, out, test=held, sweep=sweep, seed=seed, page=Page(err=json))
     if json:
-        common.print_json({"written": [str(p) for p in written], "skipped": skipped})
+        Page().json({"written": [str(p) for p in written], "skipped": skipped})
 
 
 def write(
-    door: Recommender, out: Path, *, test: Ratings | None, sweep: bool = False, seed: int = 0, log: Any
+    door: Recommender,
+    out: Path,
+    *,
+    test: Ratings | None,
+    sweep: bool = False,
+    seed: int = 0,
+    page: Page,
+    unsaid: tuple[str, ...] = (),
 ) -> tuple[list[Path], dict[str, str]]:
-    """Write the pictures into a folder, saying so: (the files, name -> why it was skipped)."""
+    """Write the pictures into a folder, saying so: (the files, name -> why it was skipped); ``unsaid``: names."""
+    from .. import plots
+
     written, skipped = [], {}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, picture in draw(door, test=test, sweep=sweep, seed=seed):
+    for name, picture in plots.gallery(door, test=test, sweep=sweep, seed=seed):
         path = out / f"{name}.png"
         if isinstance(picture, str):
-            skipped[name] = picture
-            log.print(f"skipped {path.name}: {picture}", style="yellow", markup=False)
-        else:
-            picture.savefig(path)
-            written.append(path)
-            log.print(f"wrote   {path}", markup=False)
-    return written, skipped
-
-
-def draw(
-    door: Recommender, *, test: Ratings | None = None, sweep: bool = False, seed: int = 0
-) -> Iterator[tuple[str, Figure | str]]:
-    """Each picture's name, and its Figure or why there is none.
-
-    Raises:
-        MissingExtraError: without matplotlib; DataError: for test ratings that the model was fitted on.
-    """
-    for name, make in _pictures(door, test, sweep, seed).items():
-        if isinstance(make, str):
-            yield name, make
+            asked = {"predictions": test is not None, "sweep": sweep}
+            skipped[name] = picture if asked.get(name, True) else ASK[name]
+            if name not in unsaid:
+                page.say(f"skipped {path.name}: {skipped[name]}", style="yellow")
             continue
-        try:
-            yield name, make()
-        except (SettingError, DataError) as e:
-            yield name, e.what
-
-
-def _pictures(door: Recommender, test: Ratings | None, sweep: bool, seed: int) -> dict[str, Callable[[], Figure] | str]:
-    """Name -> what draws it, or why it cannot be drawn."""
-    from .. import interpret, plots
-
-    scorer, train = door.scorer, door.train
-    name, split = (str(door.metrics.get(k, "")) for k in ("data", "split"))
-    learned = f"{name}, {common.describe(train)}".lstrip(", ")
-    noise = door.metrics.get("rmse")
-    watched = f"valid ({split}, watched only)" if split else "valid"
-    kept = {kind: plots.kept_histograms(door.log, kind) for kind in ("gradient", "activation")}
-    no_log = "the model keeps no training log of it: dotbias fit keeps one for dot, dot_bias and net."
-    return {
-        "predictions": "name held-out ratings with --test FILE." if test is None else _predictions(door, test, name),
-        "losses": (lambda: plots.losses(door.log or [], data=learned, valid=watched)) if door.log else no_log,
-        "sweep": (lambda: plots.lr_sweep(_sweep(door, seed), data=learned)) if sweep else "ask for it with --sweep.",
-        "biases": lambda: plots.bias_ranking(interpret.item_biases(scorer, train, noise=noise), data=name),
-        "map": lambda: plots.item_map(interpret.components(scorer, train), data=name),
-        "map-course": lambda: plots.item_map(interpret.course_components(scorer, train), data=name),
-        "crosstab": lambda: plots.crosstab(train, data=learned),
-        **{
-            f"{kind}s": (lambda kind=kind: plots.histograms(kept[kind], kind=kind, data=learned))
-            if kept[kind]
-            else no_log
-            for kind in kept
-        },
-        "factors": "a model has one n_factors; dotbias.plots.factors_error draws a list of (n_factors, error).",
-    }
-
-
-def _predictions(door: Recommender, test: Ratings, name: str) -> Callable[[], Figure]:
-    from .. import plots
-    from ..evaluation import evaluate
-
-    evaluate(door.scorer, test, train=door.train, metrics=("rmse",), n_resamples=20)  # refuses what train holds
-    scores = door.scorer.score(test.users, test.items, test.times)
-    return lambda: plots.predictions(scores, test.explicit(), data=name)
-
-
-def _sweep(door: Recommender, seed: int) -> Any:
-    from ..fitters import find
-
-    find("dot_bias").fit  # noqa: B018  says which extra is missing
-    from ..learner import collab_learner
-
-    return collab_learner(door.train, n_factors=int(door.settings.get("n_factors", 50)), rng=seed).lr_find()
+        buffer = io.BytesIO()
+        picture.savefig(buffer, format="png")
+        places.write(path, buffer.getvalue())
+        written.append(path)
+        page.say(f"wrote   {path}", wrap=False)
+    return written, skipped

@@ -8,36 +8,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import _common as common
+from ._options import Json, Model, Reading, reads_data
+from ._show import Column, Page
 
 if TYPE_CHECKING:
     from ..recommender import Recommender
 
-Model = Annotated[Path, typer.Argument(help="The folder of a saved model.")]
 
-
+@reads_data
 def evaluate(
     model: Model,
+    reading: Reading,
     test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
-    user: common.UserColumn = None,
-    item: common.ItemColumn = None,
-    rating: common.RatingColumn = None,
-    time: common.TimeColumn = None,
-    duplicates: common.Duplicates = None,
-    json: common.Json = False,
+    json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
 
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
-    from .. import datasets, storage
+    from .. import storage
     from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
 
     seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
         stored = storage.load(model)
-        held = datasets.resolve(test, like=stored.ratings, **common.columns(user, item, rating, time, duplicates))
-    common.say(common.console(to_stderr=True), held.notes)
+        held = reading.read(test, like=stored.ratings)
+    for note in held.notes:
+        Page(err=True).note(note)
+    _say_if_stopped(stored.metrics)
     with common.timed(seconds, "evaluate"):
         report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
     if json:
@@ -45,9 +44,9 @@ def evaluate(
         fitter = settings.pop("fitter", None)
         seconds["fit"] = stored.metrics.get("seconds", {}).get("fit")  # as it was when the model was fitted
         extra = {"n_train": len(stored.ratings), "seconds": seconds, "fitter": fitter, "settings": settings}
-        common.print_json({**report.to_dict(), **extra})
+        Page().json({**report.to_dict(), **extra})
     else:
-        common.console().print(report)
+        common.show_report(Page(), report)
 
 
 def recommend(
@@ -57,7 +56,7 @@ def recommend(
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="An item id to leave out; repeatable.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Choose among these item ids; repeatable.")] = None,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also items that the user has rated.")] = False,
-    json: common.Json = False,
+    json: Json = False,
 ) -> None:
     """The items that a user would rate highest, best first.
 
@@ -72,7 +71,7 @@ def recommend(
         only=None if only is None else [items.typed(i) for i in only],
         keep_seen=keep_seen,
     )
-    _show(answer, ("item", "score", "title"), json, f"for user {user_id}")
+    _show(answer, "score", json, f"for user {user_id}")
 
 
 def similar(
@@ -83,7 +82,7 @@ def similar(
     shrink: Annotated[
         float | None, typer.Option("--shrink", help="An item with c ratings counts c/(c + this); cosine: 10.")
     ] = None,
-    json: common.Json = False,
+    json: Json = False,
 ) -> None:
     """The items nearest to an item, by its factors.
 
@@ -94,28 +93,37 @@ def similar(
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
     shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
-    _show(answer, ("item", measure + shrunk, "title"), json, f"nearest to {item_id}{f' {title}' if title else ''}")
+    _show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
 def _load(model: Path) -> Recommender:
     from ..recommender import Recommender
 
-    return Recommender.load(model)
+    door = Recommender.load(model)
+    _say_if_stopped(door.metrics)
+    return door
 
 
-def _show(answer: list[Any], names: tuple[str, str, str], json: bool, caption: str) -> None:
+def _say_if_stopped(metrics: Any) -> None:
+    if metrics.get("stopped"):
+        Page(err=True).note("the fit of this model was ended early (--keep-partial).")
+
+
+def _show(answer: list[Any], number: str, json: bool, title: str) -> None:
     """A ranked list, as a table or as JSON; a note on why it is short goes to stderr."""
     note = getattr(answer, "note", None)
     if note:
-        common.console(to_stderr=True).print(f"note: {note}", style="yellow", markup=False)
+        Page(err=True).note(note)
+    page = Page()
     if json:
-        common.print_json([row._asdict() for row in answer])
+        page.json([row._asdict() for row in answer])
         return
-    from rich.markup import escape
-    from rich.table import Table
+    show_list(page, answer, number, title=title)
 
-    table = Table("", *names[:2], title=caption, box=None, title_justify="left")
-    table.add_column(names[2], no_wrap=True, overflow="ellipsis", max_width=60)
-    for place, (item_id, score, title) in enumerate(answer, 1):
-        table.add_row(str(place), escape(str(item_id)), f"{score:.3f}", escape(title or ""))
-    common.console().print(table)
+
+def show_list(page: Page, answer: list[Any], number: str, *, title: str | None = None) -> None:
+    """Places, ids, numbers and titles; titles alone give way on a narrow terminal."""
+    titled = any(row.title is not None for row in answer)
+    heads = [Column("", right=True), Column("item"), Column(number, right=True), Column("title", cut=True)]
+    rows = [(k, x[0], f"{x[1]:.3f}", x.title) for k, x in enumerate(answer, 1)]
+    page.table(heads[: 3 + titled], [row[: 3 + titled] for row in rows], title=title)

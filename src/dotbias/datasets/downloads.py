@@ -17,12 +17,13 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
-from ..errors import DownloadError
+from ..errors import DownloadError, FileError
+from ..files import as_path, clear_errors
 from .entries import Entry, cache_folder, entry, ratings_file, where
 
 Progress = Callable[[int, int | None], None]  # (bytes so far, bytes in all or None)
@@ -79,7 +80,8 @@ def fetch(name: str, *, progress: bool | Progress | None = None) -> Path:
         return cache / name
     if known.url is None:
         raise DownloadError(f"{name} is published no longer.", hint=_by_hand(known))
-    cache.mkdir(parents=True, exist_ok=True)
+    with _no_system_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
     failures = []
     for url in (known.url, *known.mirrors):
         try:
@@ -102,6 +104,23 @@ def download(url: str, path: Path, *, md5: str | None = None, progress: bool | P
     Raises:
         DownloadError: if the server fails, the file is short, or its MD5 is another.
     """
+    path = as_path(path)
+    with _no_system_errors(path):
+        return _download(url, path, md5, progress)
+
+
+@contextmanager
+def _no_system_errors(path: Path) -> Generator[None]:
+    """What the disk refuses (no leave, no room) is a DownloadError that says so."""
+    try:
+        with clear_errors(path, "written"):
+            yield
+    except FileError as e:
+        hint = f"{e.hint or ''} DOTBIAS_CACHE names another folder for downloads.".strip()
+        raise DownloadError(e.what, hint=hint) from e
+
+
+def _download(url: str, path: Path, md5: str | None, progress: bool | Progress | None) -> Path:
     part = path.with_name(path.name + ".part")
     md5 = md5 or _published_md5(url)
     if md5 is None:
@@ -113,7 +132,7 @@ def download(url: str, path: Path, *, md5: str | None = None, progress: bool | P
     if md5 is not None and found != md5:
         part.unlink()
         if resumed:  # the beginning was of another file
-            return download(url, path, md5=md5, progress=progress)
+            return _download(url, path, md5, progress)
         raise DownloadError(f"{url}: its MD5 is {found}, not {md5}; it was thrown away.", hint="try again later.")
     return part.replace(path)
 
@@ -136,16 +155,21 @@ def _receive(url: str, part: Path, advance: Progress) -> None:
             have = have if response.status == 206 else 0  # 200: the server sends all of it
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            with part.open("ab" if have else "wb") as f:
+            with _no_system_errors(part):
+                f = part.open("ab" if have else "wb")
+            with f:
                 advance(have, total)
                 while block := response.read(BLOCK):
-                    f.write(block)
+                    with _no_system_errors(part):
+                        f.write(block)
                     have += len(block)
                     advance(have, total)
     except urllib.error.HTTPError as e:
         if e.code == 416:  # nothing is missing; the hash will tell
             return
         raise DownloadError(f"{url}: the server answers {e.code} {e.reason}.") from e
+    except DownloadError:
+        raise
     except (OSError, HTTPException, ValueError) as e:
         raise DownloadError(f"{url}: {getattr(e, 'reason', None) or e or type(e).__name__}.") from e
     if total is not None and have != total:
@@ -181,7 +205,8 @@ def _unpack(archive: Path, folder: Path) -> Path:
     Raises:
         DownloadError: for a zip that is cut or damaged, a path that leads out of the folder, or no ratings in it.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with _no_system_errors(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         with zipfile.ZipFile(archive) as z:
             _check_members(z, archive)
@@ -203,7 +228,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
 def _check_members(z: zipfile.ZipFile, archive: Path) -> None:
     for member in z.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise DownloadError(f"{archive.name} holds the path {member.filename!r}, which leads out of its folder.")
     if sum(member.file_size for member in z.infolist()) > LIMIT:
         raise DownloadError(f"{archive.name} unpacks to more than {LIMIT >> 30} GiB.")

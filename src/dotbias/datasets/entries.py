@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, did_you_mean
+from ..files import as_path, exists
 
 GROUPLENS = "files.grouplens.org/datasets/movielens"
 LICENCE = "GroupLens: research use, not commercial; acknowledge it in publications; conditions in the README beside it"
@@ -127,15 +128,20 @@ def where(name: str, *, folder: str | Path | None = None) -> Path | None:
     entry(name)
     data = os.environ.get("DOTBIAS_DATA")
     if folder is not None:
-        places = [Path(folder), Path(folder) / name]
+        places = [as_path(folder), as_path(folder) / name]
     else:
         places = [*([Path(data) / name] if data else []), cache_folder() / name]
     return next((p for p in places if ratings_file(p) is not None), None)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a plain file lies there; False where the system will not say."""
+    return exists(path) and path.is_file()
+
+
 def ratings_file(folder: Path) -> Path | None:
     """The file of ratings in a folder, of the names that publishers use."""
-    return next((folder / name for name in RATINGS_FILES if (folder / name).is_file()), None)
+    return next((folder / name for name in RATINGS_FILES if is_file(folder / name)), None)
 
 
 def cache_folder() -> Path:

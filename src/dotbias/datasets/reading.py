@@ -11,10 +11,11 @@ import polars as pl
 
 from .. import split
 from ..errors import DataError, SettingError, did_you_mean
+from ..files import as_path, exists
 from ..ratings import Ratings
-from ..readers import read_table
+from ..readers import neighbours, read_table
 from .downloads import Progress, find
-from .entries import CATALOGUE, Entry, entry, ratings_file
+from .entries import CATALOGUE, Entry, entry, is_file, ratings_file
 
 GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -97,32 +98,36 @@ def _part(path: Path, ratings: Ratings) -> Ratings:
     return dataclasses.replace(part, cold=None)
 
 
+TEXT_ONLY = ("separator", "header", "encoding")
+
+
 def resolve(
     data: str | Path, *, offline: bool = False, progress: bool | Progress | None = None, **reading: Any
 ) -> Ratings:
-    """Ratings from whatever a person types: a catalogue name, a folder that holds ratings, or a file.
+    """Ratings from whatever a person types: a catalogue name, a folder that holds ratings, a file, a pipe.
 
     Args:
-        data: such as "ml-100k", "my/folder", "ratings.csv.gz", "ratings.parquet". A catalogue name is never read as a
-            path: write "./ml-100k" for a folder of that name.
+        data: such as "ml-100k", "my/folder", "ratings.csv.gz", "ratings.parquet", "-" (standard input). A catalogue
+            name is never read as a path: write "./ml-100k" for a folder of that name.
         offline: never download.
         progress: as in :func:`find`.
-        reading: passed to ``Ratings.from_csv`` or ``from_parquet`` (files and folders only).
+        reading: passed to ``Ratings.from_csv`` or ``from_parquet`` (files and folders only): columns, separator,
+            header, encoding, duplicates, y_range, like, user_table, item_table.
 
     Raises:
         DataError: if it is none of these, with a near miss; else as the reader.
-        SettingError: for reading settings beside a catalogue name.
+        SettingError: for reading settings beside a catalogue name, or that its file has no use for.
     """
-    name, path = str(data), Path(data).expanduser()
+    name, path = str(data), as_path(data)
     if name in CATALOGUE:
         if reading:
             raise SettingError(f"{min(reading)} cannot be set for {name}.", hint="its columns are known.")
         return load(name, offline=offline, progress=progress)
-    if path.is_dir():
+    if path.is_dir() if exists(path) else False:
         return read_folder(path, **reading)
-    if path.exists():
+    if name == "-" or exists(path):
         return _read_file(path, **reading)
-    near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() and path.suffix else []
+    near = neighbours(path) if path.suffix else []
     raise DataError(
         f"{name!r} is no data set of the catalogue, no folder and no file.",
         hint=did_you_mean(path.name, [*CATALOGUE, *near]),
@@ -132,34 +137,42 @@ def resolve(
 def read_folder(folder: str | Path, **reading: Any) -> Ratings:
     """Ratings of a folder (ratings.csv, u.data, ratings.dat, …) with the side tables it holds (movies, users, …).
 
+    ``user_table=`` and ``item_table=`` name other side tables than the folder's.
+
     Raises:
         DataError: if there are no ratings in it; else as the reader.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     path = ratings_file(folder)
     if path is None:
         raise DataError(f"{folder} holds no ratings.", hint="expected: ratings.csv, u.data, ratings.dat or .parquet.")
     ratings = _read_file(path, **reading)
-    for name, read in ITEM_TABLES.items():
-        if (folder / name).is_file():
-            ratings = ratings.with_item_table(read(folder / name))
-            break
-    for name, read in USER_TABLES.items():
-        if (folder / name).is_file():
-            ratings = ratings.with_user_table(read(folder / name))
-            break
+    if reading.get("item_table") is None:
+        name = next((n for n in ITEM_TABLES if is_file(folder / n)), None)
+        ratings = ratings if name is None else _with_items(ratings, folder / name)
+    if reading.get("user_table") is None:
+        name = next((n for n in USER_TABLES if is_file(folder / n)), None)
+        ratings = ratings if name is None else ratings.with_user_table(USER_TABLES[name](folder / name))
     return ratings
 
 
 def _read_file(path: Path, **reading: Any) -> Ratings:
-    return (Ratings.from_parquet if path.suffix == ".parquet" else Ratings.from_csv)(path, **reading)
+    if path.suffix != ".parquet":
+        return Ratings.from_csv(path, **reading)
+    useless = [name for name in TEXT_ONLY if reading.pop(name, None) is not None]
+    if useless:
+        raise SettingError(f"{useless[0]} cannot be set for {path.name}.", hint="it is for text files.")
+    return Ratings.from_parquet(path, **reading)
+
+
+def _with_items(ratings: Ratings, path: Path) -> Ratings:
+    ratings = ratings.with_item_table(ITEM_TABLES[path.name](path))
+    if ratings.item_table is None or path.suffix != ".csv":
+        return ratings
+    return dataclasses.replace(ratings, item_table=_tidied(ratings.item_table))
 
 
 # Side tables ---------------------------------------------------------------------------------------------------
-
-
-def _movies_csv(path: Path) -> pl.DataFrame:
-    return _tidied(read_table(path))
 
 
 def _movies_dat(path: Path) -> pl.DataFrame:
@@ -208,11 +221,17 @@ def _users(path: Path, names: list[str], separator: str) -> pl.DataFrame:
     return read_table(path, names=names, separator=separator, text=lambda _: ["zip"])  # 02460 is no number
 
 
-Reader = Callable[[Path], pl.DataFrame]
+Reader = Callable[[Path], Path | pl.DataFrame]
+
+
+def _as_it_is(path: Path) -> Path:
+    return path
+
+
 ITEM_TABLES: dict[str, Reader] = {
-    "movies.csv": _movies_csv,
-    "items.csv": _movies_csv,
+    "movies.csv": _as_it_is,
+    "items.csv": _as_it_is,
     "movies.dat": _movies_dat,
     "u.item": _u_item,
 }
-USER_TABLES: dict[str, Reader] = {"users.csv": read_table, "users.dat": _users_dat, "u.user": _u_user}
+USER_TABLES: dict[str, Reader] = {"users.csv": _as_it_is, "users.dat": _users_dat, "u.user": _u_user}

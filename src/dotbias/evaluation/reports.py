@@ -121,10 +121,10 @@ class Report:
         }
 
     def __repr__(self) -> str:
-        return "\n".join([*_aligned(self._rows()), *self._footer()])
+        return "\n".join([*_aligned(self.rows()), *self.footer()])
 
     def __rich__(self) -> Table:
-        return _table(self._rows(), "\n".join(self._footer()))
+        return _table(self.rows(), "\n".join(self.footer()))
 
     def breakdown(self, metric: str) -> Breakdown:
         """One metric in every group, as a table that prints.
@@ -135,7 +135,8 @@ class Report:
         self._value(metric)
         return Breakdown(metric, self.by)
 
-    def _rows(self) -> list[list[str]]:
+    def rows(self) -> list[list[str]]:
+        """The figures as text: a row of heads, then one for each metric."""
         others = list(self.reference)
         rows = [["", "all rows", "95 % interval", "warm rows", *others]]
         for name, value in self.values.items():
@@ -144,7 +145,9 @@ class Report:
             rows.append([_title(name), _show(value), span, _show(self.warm.get(name)), *beside])
         return rows
 
-    def _footer(self) -> list[str]:
+    def footer(self) -> list[str]:
+        """Lines on what the figures are of."""
+
         def show(n: int | None) -> str:
             return "?" if n is None else f"{n:,}"
 
@@ -176,12 +179,13 @@ class Breakdown:
     by: Mapping[str, Mapping[str, Part]]
 
     def __repr__(self) -> str:
-        return "\n".join(_aligned(self._rows()))
+        return "\n".join(_aligned(self.rows()))
 
     def __rich__(self) -> Table:
-        return _table(self._rows(), "")
+        return _table(self.rows(), "")
 
-    def _rows(self) -> list[list[str]]:
+    def rows(self) -> list[list[str]]:
+        """The figures as text: a row of heads, then one for each group."""
         rows = [["", "", _title(self.metric), "95 % interval", "ratings", "users"]]
         for facet, parts in self.by.items():
             for label, part in parts.items():

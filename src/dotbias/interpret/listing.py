@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,6 +29,39 @@ class Listing(tuple[T, ...]):
 
         rows: list[Any] = list(self)
         return pl.DataFrame(rows, schema=list(rows[0]._fields), orient="row") if rows else pl.DataFrame()
+
+    def _repr_html_(self) -> str:
+        """The rows as a table, for notebooks."""
+        return to_html(self)
+
+
+def to_html(rows: Sequence[Any], *, note: str | None = None, most: int = 50) -> str:
+    """NamedTuples of one kind as a small HTML table; every value is escaped.
+
+    Args:
+        rows: may be none.
+        note: shown below.
+        most: so many rows are shown, and how many more there are.
+    """
+    left = len(rows) - most
+    notes = [text for text in (note, f"… {left:,} more." if left > 0 else None, None if rows else "none.") if text]
+    if not rows:
+        return _html_notes(notes)
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0]._fields)
+    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows[:most])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_html_notes(notes)}"
+
+
+def _html_cell(value: Any) -> str:
+    if value is None:
+        return "<td></td>"
+    if isinstance(value, float):
+        return f'<td style="text-align: right">{value:.3f}</td>'
+    return f'<td style="text-align: left">{escape(str(value))}</td>'
+
+
+def _html_notes(notes: Sequence[str]) -> str:
+    return "".join(f"<p>{escape(text)}</p>" for text in notes)
 
 
 class Half(NamedTuple):

@@ -19,7 +19,7 @@ from ..files import write
 from ..learner import Learner
 from ..ratings import Ratings
 from ..rng import Rng
-from .loop import CourseRows, Metric, by_name
+from .loop import TensorMetric, course_rows, on_arrays
 
 OptFn = Callable[[Any], torch.optim.Optimizer]
 
@@ -44,54 +44,20 @@ class CollabData:
         return np.zeros(0, np.float32) if self.valid is None else self.valid.explicit()
 
 
-class TorchOptimizer(Callback):
-    """Puts a torch optimizer in the place of the learner's own.
+class DecoupledDecay(Callback):
+    """Shrinks every parameter by 1 - lr·wds before each step (Loshchilov & Hutter 2019)."""
 
-    Args:
-        opt_fn: groups of parameters -> optimizer.
-        wds: weight decay, in the loss: torch's ``weight_decay``.
-        decoupled: shrink the parameters by 1 - lr·wds instead, before each step.
-    """
-
-    def __init__(self, opt_fn: OptFn, wds: float, *, decoupled: bool):
-        self.opt_fn, self.wds, self.decoupled = opt_fn, wds, decoupled
-
-    def before_fit(self, learner: Learner) -> None:  # noqa: D102
-        groups = [{"params": g["params"], "lr": g["lr"]} for g in learner.opt.param_groups]
-        if self.wds and not self.decoupled:
-            groups = [{**g, "weight_decay": self.wds} for g in groups]
-        opt: Any = self.opt_fn(groups)
-        if self.wds and not self.decoupled and "weight_decay" not in opt.defaults:
-            raise SettingError(f"{type(opt).__name__} knows no weight decay.", hint="wds=None, or use_wd_sched=True.")
-        learner.opt = opt
+    def __init__(self, wds: float):
+        self.wds = wds
 
     @torch.no_grad()
-    def after_backward(self, learner: Learner) -> None:  # noqa: D102
-        if self.decoupled:
-            for group in learner.opt.param_groups:
-                for p in group["params"]:
-                    p.mul_(1 - group["lr"] * self.wds)
+    def after_backward(self, learner: Any) -> None:  # noqa: D102
+        for group in learner.opt.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["lr"] * self.wds)
 
-
-class TorchLearner(Learner):
-    """A ``Learner`` that steps by a torch optimizer, in ``fit`` and so in ``lr_find``."""
-
-    opt_fn: OptFn
-
-    def fit(
-        self,
-        n_epochs: int,
-        lr: Any = 1e-3,
-        *,
-        callbacks: Sequence[Callback] = (),
-        progress: bool | None = False,
-        wds: float = 0.0,
-        decoupled: bool = False,
-        **settings: Any,
-    ) -> list[dict[str, float]]:
-        """As :meth:`Learner.fit`, with ``wds`` and ``decoupled`` as in :class:`TorchOptimizer`."""
-        swap = TorchOptimizer(self.opt_fn, wds, decoupled=decoupled)
-        return super().fit(n_epochs, lr, callbacks=[swap, *callbacks], progress=progress, **settings)
+    def describe(self) -> dict[str, Any] | None:  # noqa: D102
+        return {"wds": self.wds}
 
 
 @dataclass(frozen=True)
@@ -151,12 +117,12 @@ class CollabFilterLearner:
         model: torch.nn.Module,
         *,
         opt_fn: OptFn | None = None,
-        metrics: Sequence[Metric] | None = None,
+        metrics: Sequence[TensorMetric] | None = None,
         rng: Rng = None,
     ):
         self.data, self.metrics, self.sched = data, metrics, None
-        self.learner = TorchLearner(model, data.train, data.valid, bs=data.bs, rng=rng)
-        self.learner.opt_fn = opt_fn or partial(torch.optim.SGD, momentum=0.9)
+        opt = opt_fn or partial(torch.optim.SGD, momentum=0.9)
+        self.learner = Learner(model, data.train, data.valid, opt=opt, bs=data.bs, rng=rng)
 
     @property
     def model(self) -> Any:
@@ -173,7 +139,7 @@ class CollabFilterLearner:
         wds: float | None = None,
         cycle_len: int | None = None,
         cycle_mult: int = 1,
-        metrics: Sequence[Metric] | None = None,
+        metrics: Sequence[TensorMetric] | None = None,
         callbacks: Sequence[Callback] | None = None,
         use_wd_sched: bool = False,
     ) -> list[float]:
@@ -199,30 +165,28 @@ class CollabFilterLearner:
         if cycle_len:
             more = {"n_cycles": n_cycle, "cycle_len": cycle_len, "cycle_mult": cycle_mult}
             rates = [schedules.restarts(rate, **more) for rate in rates]
-        self.learner.metrics = {n: _on_tensors(f) for n, f in by_name(metrics or self.metrics).items()}
-        rows = CourseRows()
-        watching = [rows, *(callbacks or [])]
-        history = self.learner.fit(n_epochs, rates, callbacks=watching, wds=wds or 0.0, decoupled=use_wd_sched)
+        self.learner.metrics = on_arrays(metrics or self.metrics)
+        rows, *bar = course_rows()
+        decay = [DecoupledDecay(wds)] if wds and use_wd_sched else []
+        watching, settings = [rows, *bar, *decay, *(callbacks or [])], {} if decay else _in_the_loss(wds)
+        history = self.learner.fit(n_epochs, rates, callbacks=watching, progress=False, **settings)
         self.sched = Sched(np.array(self.learner.rates), np.array(rows.smooth))
         return list(history[-1].values())[2:]
 
     def lr_find(self, start_lr: float = 1e-5, end_lr: float = 10.0, wds: float | None = None) -> None:
         """Sweep the rate up until the loss explodes, then put the model back; look at it with ``sched.plot()``."""
-        sweep = self.learner.lr_find(start_lr, end_lr, wds=wds or 0.0)
+        sweep = self.learner.lr_find(start_lr, end_lr, progress=False, **_in_the_loss(wds))
         self.sched = Sched(sweep.lrs, sweep.smooth, sweep.suggestion)
 
     def predict(self) -> np.ndarray:
         """Predictions for the validation set (N,), in the file's order."""
         return self.predict_with_targs()[0]
 
-    @torch.no_grad()
     def predict_with_targs(self) -> tuple[np.ndarray, np.ndarray]:
         """Predictions and ratings of the validation set, (N,) each."""
         if self.learner.valid_batches is None:
             raise SettingError("this learner has no validation set.", hint="get_learner(…, get_cv_idxs(n), …).")
-        self.model.eval()
-        parts = [self.learner.predict_batch(batch) for batch in self.learner.valid_batches]
-        return torch.cat(parts).cpu().numpy(), self.data.val_y
+        return self.learner.predict_valid()[0].cpu().numpy(), self.data.val_y
 
     def save(self, name: str) -> None:
         """Keep the model's parameters as ``models/NAME.safetensors`` under the data's path."""
@@ -275,6 +239,6 @@ class CollabFilterLearner:
         return self.data.path / "models" / f"{name}.safetensors"
 
 
-def _on_tensors(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float]:
-    """A metric of tensors, for arrays."""
-    return lambda guess, target: float(metric(torch.from_numpy(guess), torch.from_numpy(target)))
+def _in_the_loss(wds: float | None) -> dict[str, Any]:
+    """Weight decay as torch's optimizers take it."""
+    return {"weight_decay": wds} if wds else {}

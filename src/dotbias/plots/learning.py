@@ -1,72 +1,91 @@
-"""How it learned: losses, the sweep of the rate, gradients and activations, the error against the number of factors."""
+"""How it learned: losses, the sweep of the rate, the error against the number of factors."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
-from ._page import BLUE, GREEN, GREY, ORANGE, figure, paper, subtitle
+from ._page import BLUE, GREEN, ORANGE, caption, figure, paper, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+UNITS = {"epoch": "mean squared error, stars²", "pass": "RMSE, stars", "sweep": "RMSE, stars"}
+READ = (
+    "The train loss is the mean over an {step}, taken while the model still learned, so it stands in the middle of the "
+    "{step}; {valid}"
+)
+VALID = "valid is measured at its end, by a model that has learned more: early on it lies below."
+
+
 def losses(
-    log: Sequence[Mapping[str, Any]], *, data: str = "", unit: str = "mean squared error, stars²", valid: str = "valid"
+    log: Sequence[Mapping[str, Any]],
+    *,
+    data: str = "",
+    unit: str | None = None,
+    valid: str = "valid",
 ) -> Figure:
-    """The loss of train and valid, by epoch; and the learning rate below, where the log has it.
+    """The loss of train and valid, by epoch (or pass, or sweep); and the learning rate below, where the log has it.
 
     Args:
         log: a row per epoch: ``epoch``, ``train``, and where known ``valid``, ``batch_loss`` and ``lr`` (equally spaced
             through the epoch), as ``Learner.history`` or ``callbacks.Log`` keep them.
         data: what was learned from.
-        unit: of the loss.
+        unit: of the loss; by default that of the fitters that tell epochs, passes or sweeps.
         valid: what the validation rows were, for the legend.
     """
     rows = _need(log, "train")
-    epochs = [row["epoch"] for row in rows]
+    step = next((kind for kind in UNITS if kind in rows[0]), "epoch")
     with paper():
-        has_rates = any("lr" in row for row in rows)
-        page = figure(7.2, 5.6 if has_rates else 4.4, "Loss while learning")
+        has_rates, has_valid = (any(key in row for row in rows) for key in ("lr", "valid"))
+        page = figure(7.2, 6.0 if has_rates else 4.8, "Loss while learning")
         axes = page.subplots(
             2 if has_rates else 1, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_rates]
         )
         ax = axes[0, 0]
         _through(ax, rows, "batch_loss", color=BLUE, alpha=0.25, lw=1, label="train, batches")
-        ax.plot(epochs, [row["train"] for row in rows], color=BLUE, marker="o", label="train, while it learned")
-        if any("valid" in row for row in rows):
-            _draw_valid(ax, rows, valid)
-        ax.set_ylabel(f"loss ({unit})")
+        middles = [row[step] - 0.5 for row in rows]
+        mark: dict[str, Any] = {"marker": "o"} if len(rows) < 40 else {}
+        ax.plot(middles, [row["train"] for row in rows], color=BLUE, label=f"train, mean over the {step}", **mark)
+        if has_valid:
+            _draw_valid(ax, rows, step, valid)
+        ax.set_ylabel(f"loss ({unit or UNITS[step]})")
         _frame(ax, rows)
         ax.legend()
         if has_rates:
             _through(axes[1, 0], rows, "lr", color=GREEN, lw=2)
             axes[1, 0].set(ylabel="learning rate", ylim=(0, None))
-        axes[-1, 0].set_xlabel("epoch")
+        axes[-1, 0].set_xlabel(step)
         axes[-1, 0].locator_params(axis="x", integer=True)
-        subtitle(ax, f"{len(rows)} epochs", data)
+        subtitle(ax, f"{len(rows)} {step}{'e' * (step == 'pass')}s", data)
+        caption(page, READ.format(step=step, valid=VALID) if has_valid else READ.format(step=step, valid="")[:-2] + ".")
     return page
 
 
-def _draw_valid(ax: Axes, rows: Sequence[Mapping[str, Any]], name: str) -> None:
-    known = [(row["epoch"], row["valid"]) for row in rows if "valid" in row]
-    epoch, lowest = min(known, key=lambda point: point[1])
-    ax.plot(*zip(*known, strict=True), color=ORANGE, marker="s", label=name)
+def _draw_valid(ax: Axes, rows: Sequence[Mapping[str, Any]], step: str, name: str) -> None:
+    known = [(row[step], row["valid"]) for row in rows if "valid" in row]
+    at, lowest = min(known, key=lambda point: point[1])
+    mark: dict[str, Any] = {"marker": "s"} if len(known) < 40 else {}
+    ax.plot(*zip(*known, strict=True), color=ORANGE, label=name, **mark)
     ax.annotate(
-        f"lowest: {lowest:.3f} (epoch {epoch})", (epoch, lowest), (0, 12), textcoords="offset points", ha="right",
+        f"lowest: {lowest:.3f} ({step} {at})", (at, lowest), (0, 12), textcoords="offset points", ha="right",
         color=ORANGE, size=9,
     )  # fmt: skip
 
 
 def _through(ax: Axes, rows: Sequence[Mapping[str, Any]], key: str, **style: Any) -> None:
     """A line through numbers spread evenly within each epoch."""
-    points = [(row["epoch"] - 1 + (k + 0.5) / len(row[key]), v) for row in rows for k, v in enumerate(row.get(key, ()))]
+    points = [
+        (row["epoch"] - 1 + (k + 0.5) / len(row[key]), v)
+        for row in rows
+        if "epoch" in row
+        for k, v in enumerate(row.get(key, ()))
+    ]
     if points:
         ax.plot(*zip(*points, strict=True), **style)
 
@@ -97,6 +116,11 @@ def lr_sweep(sweep: Any, *, data: str = "") -> Figure:
         ax.set_ylim(max(low - 0.5 * (start - low), 0), start + 1.2 * (start - low + 1e-9))
         ax.legend(loc="lower left")
         subtitle(ax, f"{len(sweep.lrs):,} batches", data)
+        caption(
+            page,
+            "Each batch is learned from at a higher rate than the one before. Take a rate where the loss "
+            "falls fast, well before it rises.",
+        )
     return page
 
 
@@ -129,102 +153,6 @@ def factors_error(points: Sequence[Sequence[float]], *, metric: str = "RMSE, sta
         ax.legend()
         subtitle(ax, f"{len(rows)} fits", data)
     return page
-
-
-# Histograms over epochs ----------------------------------------------------------------------------------------
-
-
-def kept_histograms(log: Sequence[Mapping[str, Any]] | None, kind: str) -> list[dict[str, Any]]:
-    """The histograms that a model's training log holds: a dict per epoch, as GradientStats and ActivationStats have.
-
-    Args:
-        log: ``Recommender.log``, kept by ``callbacks.Log``.
-        kind: "gradient" or "activation".
-    """
-    rows = [row for row in log or () if any(key.startswith(f"{kind} ") for key in row)]
-    edges = next((np.asarray(row["edges"]) for row in rows if "edges" in row), None)
-    return [
-        {
-            key.removeprefix(f"{kind} "): SimpleNamespace(counts=np.asarray(value), edges=edges)
-            for key, value in row.items()
-            if key.startswith(f"{kind} ")
-        }
-        for row in rows
-    ]
-
-
-def histograms(history: Sequence[Mapping[str, Any]], *, kind: str = "gradient", data: str = "") -> Figure:
-    """Histograms over epochs, a panel per parameter or layer: a column is an epoch, a colour the share of its numbers.
-
-    Both signs are on logarithmic scales, with the numbers nearest zero in the middle.
-
-    Args:
-        history: per epoch a dict of name -> statistics with ``counts`` (n,) and ``edges`` (n + 1,): the ``history`` of
-            ``callbacks.GradientStats`` or ``ActivationStats``.
-        kind: "gradient" or "activation".
-        data: what was learned from.
-    """
-    names = list(dict.fromkeys(name for epoch in history for name in epoch))
-    if not names:
-        raise DataError(f"there is no {kind} to draw.", hint="fit with callbacks=[GradientStats()] or ActivationStats.")
-    n_columns = min(len(names), 2 if len(names) < 5 else 3)
-    n_rows = math.ceil(len(names) / n_columns)
-    with paper():
-        page = figure(4.0 * n_columns + 0.8, 3.0 * n_rows + 0.8, f"{kind.capitalize()}s, epoch by epoch")
-        axes = page.subplots(n_rows, n_columns, squeeze=False, sharex=True)
-        drawn: Any = None
-        for ax, name in zip(axes.flat, names, strict=False):
-            drawn = _histogram(ax, [epoch[name] for epoch in history if name in epoch], name)
-        for ax in axes.flat[len(names) :]:
-            ax.set_visible(False)
-        for ax in axes.flat[max(len(names) - n_columns, 0) : len(names)]:  # the lowest of each column
-            ax.set_xlabel("epoch")
-            ax.tick_params(labelbottom=True)
-        for ax in axes[:, 0]:
-            ax.set_ylabel(f"{kind} (log scale both ways)")
-        page.colorbar(drawn, ax=axes, label="share of the epoch's last batch", aspect=40)
-        page.supxlabel(data, size=9, color=GREY) if data else None
-    return page
-
-
-def _histogram(ax: Axes, epochs: Sequence[Any], name: str) -> Any:
-    """One panel, (bins, epochs), cut to the bins that are used."""
-    from matplotlib.colors import LogNorm
-
-    counts, edges = np.stack([np.asarray(e.counts, np.float64) for e in epochs], axis=1), np.asarray(epochs[0].edges)
-    used = np.flatnonzero(counts.sum(axis=1))
-    first, last = (used[0], used[-1]) if len(used) else (0, len(counts) - 1)
-    n_numbers = int(counts[:, -1].sum())
-    share = counts / np.maximum(counts.sum(axis=0), 1)
-    shown = np.ma.masked_equal(share[first : last + 1], 0)
-    extent = (0.5, len(epochs) + 0.5, first, last + 1)
-    image = ax.imshow(
-        shown, origin="lower", aspect="auto", extent=extent, cmap="viridis", norm=LogNorm(1e-4, 1), interpolation="none"
-    )
-    _label_bins(ax, edges, first, last)
-    ax.locator_params(axis="x", integer=True)
-    ax.grid(False)
-    subtitle(ax, name, f"{n_numbers:,} numbers")
-    return image
-
-
-def _label_bins(ax: Axes, edges: np.ndarray, first: int, last: int) -> None:
-    """Powers of ten at their edges, 0 at the middle of the bin that holds it; every edge where there are few."""
-    zero = int(np.searchsorted(edges, 0.0)) - 1
-    ticks = [k for k in range(first, last + 2) if _is_decade(edges[k]) and k not in (zero, zero + 1)]
-    ticks = ticks[:: max(1, math.ceil(len(ticks) / 9))] if len(ticks) > 2 else list(range(first, last + 2))
-    names = [_short(edges[k]) for k in ticks]
-    if first <= zero <= last and zero not in ticks:
-        ticks, names = [*ticks, zero + 0.5], [*names, "0"]
-    ax.set_yticks(ticks, names)
-
-
-def _short(edge: float) -> str:
-    return f"{edge:.2g}" if abs(edge) >= 0.1 else f"{edge:.0e}".replace("e-0", "e-")
-
-
-def _is_decade(edge: float) -> bool:
-    return edge != 0 and abs(math.log10(abs(edge)) - round(math.log10(abs(edge)))) < 1e-6
 
 
 def _need(log: Sequence[Mapping[str, Any]], key: str) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError, SettingError
 from ..interpret import Bias, Components
 from ..ratings import Ratings
-from ._page import BLUE, GREY, ORANGE, figure, paper, shortened, subtitle
+from ._page import BLUE, GREY, ORANGE, all_shortened, caption, figure, paper, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def item_map(parts: Components, *, x: int = 1, y: int = 2, n_labels: int = 40, d
         raise SettingError(f"x={x} and y={y} are no two of {n} components.", hint="x=1, y=2.")
     across, up = parts.scores[:, x - 1], parts.scores[:, y - 1]
     with paper():
-        page = figure(9.6, 8.0, f"Items along components {x} and {y}")
+        page = figure(9.6, 8.2, "A map of items: near each other means liked by the same people")
         ax = page.subplots()
         size = 6 + 60 * np.sqrt(np.array(parts.counts) / max(parts.counts))
         ax.scatter(across, up, s=size, color=BLUE, alpha=0.22, lw=0)
@@ -43,9 +43,14 @@ def item_map(parts: Components, *, x: int = 1, y: int = 2, n_labels: int = 40, d
             share = f"{parts.shares[k - 1]:.0%} of the variance"
             getattr(ax, f"set_{name}label")(f"component {k} ({unit}; {share})")
         ax.margins(0.08)
-        names = [shortened(t or str(i), 40) for t, i in zip(parts.titles, parts.ids, strict=True)]
+        names = all_shortened([_name(t, i) for t, i in zip(parts.titles, parts.ids, strict=True)], 42)
         about = f"the {len(names):,} most rated items (size: ratings)", READINGS[parts.reading], data
         subtitle(ax, *about)
+        caption(
+            page,
+            "The two directions in which the items' factors differ most. What they mean is for you to read "
+            "from the titles at their ends: nobody told the model. Turning the map over changes nothing.",
+        )
         _label(page, ax, np.c_[across, up], names, n_labels)
     return page
 
@@ -95,6 +100,57 @@ def free_place(text: Any, inside: Any, taken: Sequence[Any], dots: np.ndarray, r
     return None
 
 
+def component_ends(parts: Components, *, n: int = 8, data: str = "") -> Figure:
+    """The items at either end of each component, as the course's notebook lists them.
+
+    Args:
+        parts: of ``interpret.course_components`` or ``components``.
+        n: how many at either end.
+        data: what was learned from.
+    """
+    n_parts = parts.scores.shape[1]
+    n = min(n, max(len(parts.ids) // 2, 1))
+    with paper():
+        page = figure(9.6, 0.34 * n * n_parts + 1.7, "What lies at the ends of each component")
+        axes = page.subplots(n_parts, 1, squeeze=False)[:, 0]
+        for k, ax in enumerate(axes):
+            _draw_ends(ax, parts, k, n)
+        subtitle(axes[0], f"of the {len(parts.ids):,} most rated items", READINGS[parts.reading], data)
+        caption(
+            page,
+            "Each strip is one direction in which items differ, from its low end (left) to its high end "
+            "(right), and only the outermost items are named. A name for the direction is what one end has and "
+            "the other lacks.",
+        )
+    return page
+
+
+def _draw_ends(ax: Axes, parts: Components, k: int, n: int) -> None:
+    """One component: all items as dots on a line, the names of the n lowest left of it, of the n highest right."""
+    scores = parts.scores[:, k]
+    order = np.argsort(scores, kind="stable")
+    chosen = [*order[:n], *order[::-1][:n]]
+    names = all_shortened([_name(parts.titles[r], parts.ids[r]) for r in chosen], 38)
+    reach: float = float(np.abs(scores).max()) or 1.0
+    heights = np.r_[np.arange(n), np.arange(n)][::-1]
+    ax.scatter(scores, np.full(len(scores), -1.0), s=8, color=BLUE, alpha=0.15, lw=0)
+    for row, name, height, side in zip(chosen, names, heights, [-1] * n + [1] * n, strict=True):
+        at = side * 1.08 * reach
+        ax.plot([float(scores[row]), at], [height, height], color=ORANGE, lw=0.6, alpha=0.6)
+        ax.plot(scores[row], height, "o", color=ORANGE, ms=4)
+        ax.text(at + side * 0.02 * reach, height, name, ha="right" if side < 0 else "left", va="center", size=8)
+    ax.axvline(0, color=GREY, lw=0.6)
+    ax.set(xlim=(-2.6 * reach, 2.6 * reach), ylim=(-1.8, n - 0.3), yticks=[], xticks=[])
+    ax.set_ylabel(f"component {k + 1}\n{parts.shares[k]:.0%} of the variance", size=9)
+    for side in ("top", "right", "bottom", "left"):
+        ax.spines[side].set_visible(False)
+    ax.grid(False)
+
+
+def _name(title: str | None, id: int | str) -> str:
+    return str(title or id)
+
+
 def bias_ranking(
     biases: Sequence[Bias], *, n: int = 10, data: str = "", what: str = "items", interval: str = "95 %"
 ) -> Figure:
@@ -124,11 +180,17 @@ def bias_ranking(
             if row.mean is not None:
                 ax.plot(row.mean, height, "|", color=GREY, ms=11, mew=1.8)
         _legend(ax, shown, interval)
-        ax.set_yticks(heights, [f"{shortened(r.title or str(r.id), 44)}  ({r.count:,})" for r in shown])
+        names = all_shortened([_name(r.title, r.id) for r in shown], 44)
+        ax.set_yticks(heights, [f"{name}  ({r.count:,})" for name, r in zip(names, shown, strict=True)])
         ax.invert_yaxis()
         ax.set_xlabel("what the average user would give (stars)")
         ax.grid(False, axis="y")
         subtitle(ax, f"{len(shown)} of {len(biases):,} {what} (number of ratings)", data)
+        caption(
+            page,
+            "A bias is what remains when the habits and tastes of those who rated are taken out; with few "
+            "ratings it is drawn towards the average.",
+        )
     return page
 
 
@@ -143,7 +205,7 @@ def _legend(ax: Axes, shown: Sequence[Bias], interval: str) -> None:
         marks.append(Line2D([], [], color=GREY, lw=2.5, alpha=0.45, label=f"{interval} interval"))
     if any(r.mean is not None for r in shown):
         marks.append(Line2D([], [], color=GREY, marker="|", ls="", ms=11, mew=1.8, label="raw mean of its ratings"))
-    ax.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.4, -0.09), ncols=4, frameon=False, columnspacing=1.2)
+    ax.legend(handles=marks, loc="upper right", bbox_to_anchor=(1.02, -0.09), ncols=4, frameon=False, columnspacing=1.2)
 
 
 def crosstab(ratings: Ratings, *, n: int = 15, data: str = "") -> Figure:
@@ -164,7 +226,7 @@ def crosstab(ratings: Ratings, *, n: int = 15, data: str = "") -> Figure:
     known = (u >= 0) & (i >= 0)
     table[u[known], i[known]] = values[known]
     titles = ratings.item_titles or [None] * ratings.n_items
-    names = [shortened(titles[r] or str(ratings.item_ids[r]), 30) for r in items]
+    names = all_shortened([_name(titles[r], ratings.item_ids[r]) for r in items], 34)
     with paper() as sns:
         page = figure(9.2, 8.2, f"What the {len(users)} busiest users gave the {len(items)} most rated items")
         ax = page.subplots()
@@ -179,4 +241,5 @@ def crosstab(ratings: Ratings, *, n: int = 15, data: str = "") -> Figure:
         ax.set_xticklabels(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
         ax.grid(False)
         subtitle(ax, f"{int(known.sum())} of {table.size} cells rated (blank: not)", data)
+        caption(page, "To guess what the blanks would hold is what a model is for.")
     return page

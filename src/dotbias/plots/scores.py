@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
-from ._page import BLUE, GREEN, GREY, ORANGE, figure, paper, subtitle
+from ._page import BLUE, GREEN, GREY, ORANGE, caption, figure, paper, subtitle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +45,11 @@ def predictions(predicted: np.ndarray, actual: np.ndarray, *, data: str = "", pa
         main.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
         page.colorbar(hexagons, ax=beside, label="ratings per hexagon", pad=0.1, aspect=30)
         subtitle(above, f"{len(x):,} {part} ratings", f"RMSE {rmse:.3f} stars", data)
+        caption(
+            page,
+            "Each row of hexagons is one value that was given; the orange line is what was given on average "
+            "where the model predicted so much. Where it follows the dashed line, predictions mean what they say.",
+        )
     return page
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 OVERSAMPLING = 10  # columns beyond the wanted rank
 ITERATIONS = 6
+TOGETHER = 16  # samples a product: few large products wait less for other processes than many small ones
 
 
 def best_product(left: np.ndarray, right: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,8 +32,9 @@ def best_product(left: np.ndarray, right: np.ndarray, rank: int) -> tuple[np.nda
 
 
 def _product(left: np.ndarray, right: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The mean over samples of left_s (right_sᵀ x): (R, n)."""
+    """The mean over samples of left_s (right_sᵀ x): (R, n), several samples in one matrix product."""
     total = np.zeros((left.shape[1], x.shape[1]), np.float32)
-    for p, q in zip(left, right, strict=True):
+    for s in range(0, len(left), TOGETHER):
+        p, q = (np.concatenate(list(side[s : s + TOGETHER]), 1) for side in (left, right))  # (R, TOGETHER · K)
         total += p @ (q.T @ x)
     return total / np.float32(len(left))

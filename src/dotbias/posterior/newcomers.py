@@ -7,7 +7,7 @@ Given history and features, own bias and factors are a ridge regression on the o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -96,7 +96,9 @@ def _own(values: np.ndarray, known: np.ndarray, side: SidePosterior, given: Give
     e = values - given.mean[:, None] - bias - np.einsum("snk,sk->sn", a, known)
     alpha = (1 / given.noise.astype(np.float64) ** 2)[:, None]
     P = alpha[:, :, None] * np.einsum("snk,snl->skl", a, a) + lam[:, :, None] * np.eye(lam.shape[1])
-    return np.linalg.solve(P, (lam * mean + alpha * np.einsum("snk,sn->sk", a, e))[:, :, None])[:, :, 0]
+    right: np.ndarray = lam * mean + alpha * np.einsum("snk,sn->sk", a, e)
+    own = cast("np.ndarray", np.linalg.solve(P, right[:, :, None]))
+    return own[:, :, 0]
 
 
 def _history_column(x: np.ndarray, n: int, *, own: bool, side: SidePosterior) -> np.ndarray:
@@ -152,4 +154,4 @@ def _number(column: str, value: Any) -> float:
 def _labels(value: Any) -> Sequence[Any]:
     if isinstance(value, str):
         return [v for v in value.split("|") if v]
-    return list(value) if isinstance(value, Sequence) else [value]
+    return list(cast("Sequence[Any]", value)) if isinstance(value, Sequence) else [value]

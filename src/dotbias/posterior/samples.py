@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -106,11 +106,11 @@ class Posterior:
 
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The posterior's guess for pairs of rows (B,), (B,), optionally at times (B,) -> (B,) float32."""
-        return self._centre(*self.moments(users, items, times))
+        return self.centre(*self.moments(users, items, times))
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The guess of every item for each user row (B,) -> (B, I) float32."""
-        return self._centre(*self._moments_all(users, times))
+        return self.centre(*self._moments_all(users, times))
 
     def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The mean of f over the samples, unclipped, for pairs of rows (B,), (B,) -> (B,) float32."""
@@ -168,7 +168,8 @@ class Posterior:
         mean = total / self.n_samples
         return mean, np.maximum(squares / self.n_samples - mean**2, 0)
 
-    def _centre(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    def centre(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """The guess for f of that mean and variance (…,) -> (…,) float32: the mean, clipped, or the expected star."""
         if self.ordinal:
             return (self._slices(mean, variance) @ self.stars).astype(np.float32)
         return np.clip(mean, *self.y_range).astype(np.float32)
@@ -213,14 +214,15 @@ class Posterior:
         Gaussian output: the central interval of N(mean, sd²). Ordinal output: quantiles of the stars, which, being
         few, cover at least ``level``.
         """
-        return self._interval(*self.moments(users, items, times), level)
+        return self.central(*self.moments(users, items, times), level)
 
-    def _interval(self, mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def central(self, mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """The central interval of a rating whose f has that mean and variance (B,): (low, high), (B,) float32 each."""
         if not 0 < level < 1:
             raise SettingError(f"level is {level!r}.", hint="a probability between 0 and 1, such as 0.8.")
         if self.ordinal:
             return central_stars(self._slices(mean, variance), self.stars, level)
-        from scipy.special import ndtri
+        from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
 
         reach = ndtri((1 + level) / 2) * np.sqrt(variance + self.noise**2)
         low, high = (np.clip(mean + sign * reach, *self.y_range).astype(np.float32) for sign in (-1, 1))
@@ -277,11 +279,9 @@ class Posterior:
     def part_moments(self, side: Side, part: PosteriorPart, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance over the samples of f between a newcomer and rows of the other side: two (n,) float64."""
         if side == "user":
-            rows = np.arange(self.item_bias.shape[1]) if others is None else np.asarray(others)
-            bias, factors = self._item_rows(rows)
+            bias, factors = self._item_rows(_all_or(others, self.item_bias.shape[1]))
         else:
-            rows = np.arange(self.user_bias.shape[1]) if others is None else np.asarray(others)
-            bias, factors = self._user_rows(rows)
+            bias, factors = self._user_rows(_all_or(others, self.user_bias.shape[1]))
         f = (self.mean + part.bias)[:, None] + bias + np.einsum("sk,snk->sn", part.factors, factors)
         return f.mean(0), f.var(0)
 
@@ -396,7 +396,7 @@ class Newcomer:
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
         """Guesses for rows of the other side (n,), all by default -> (n,) float32."""
-        return self.of._centre(*self.of.part_moments(self.side, self.part, others))
+        return self.of.centre(*self.of.part_moments(self.side, self.part, others))
 
     def rank(self, others: np.ndarray | None = None) -> np.ndarray:
         """The mean of f over the samples, unclipped (n,) float32."""
@@ -404,7 +404,7 @@ class Newcomer:
 
     def interval(self, others: np.ndarray | None = None, *, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
         """Where each rating lies with probability ``level``: (low, high), (n,) float32 each."""
-        return self.of._interval(*self.of.part_moments(self.side, self.part, others), level)
+        return self.of.central(*self.of.part_moments(self.side, self.part, others), level)
 
 
 def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> SidePosterior:
@@ -418,7 +418,12 @@ def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[st
 
 def _listed(value: Any) -> Any:
     """Tuples as JSON's lists."""
-    return [_listed(v) for v in value] if isinstance(value, tuple) else value
+    return [_listed(v) for v in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
+
+
+def _all_or(rows: np.ndarray | None, n: int) -> np.ndarray:
+    """The rows asked for, or all n."""
+    return np.arange(n) if rows is None else np.asarray(rows)
 
 
 def _rows(

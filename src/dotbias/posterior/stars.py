@@ -7,7 +7,7 @@ import numpy as np
 
 def slices(mean: np.ndarray, variance: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
     """How much of N(mean, variance) (B,) falls between each two neighbours of -∞, cutpoints (L - 1,), ∞: (B, L)."""
-    from scipy.special import ndtr
+    from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
     below = ndtr((cutpoints - mean[..., None]) / np.sqrt(variance)[..., None])
     ends = np.zeros((*mean.shape, 1)), np.ones((*mean.shape, 1))

@@ -9,28 +9,46 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .columns import NAMES, Columns, Source, check_values, choose_columns, clean, recognise
-from .tables import align_table, guarded, native_columns, read_frame, read_parquet, read_table, unguarded
-from .text import SEPARATORS, open_sheet, open_text
+from . import parquet, times
+from .columns import NAMES, Columns, Source, check_values, checked_range, choose_columns, clean, recognise
+from .opening import neighbours, open_text
+from .tables import (
+    TITLES,
+    align_table,
+    as_text,
+    guarded,
+    native_columns,
+    read_frame,
+    read_parquet,
+    read_table,
+    unguarded,
+)
+from .text import SEPARATORS, open_sheet
 
 __all__ = [
     "NAMES",
     "SEPARATORS",
+    "TITLES",
     "Columns",
     "Source",
     "align_table",
+    "as_text",
     "check_values",
+    "checked_range",
     "choose_columns",
     "clean",
     "guarded",
     "native_columns",
+    "neighbours",
     "open_sheet",
     "open_text",
+    "parquet",
     "read_csv",
     "read_frame",
     "read_parquet",
     "read_table",
     "recognise",
+    "times",
     "unguarded",
 ]
 

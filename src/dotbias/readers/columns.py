@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from ..errors import DataError, SettingError, did_you_mean
-from ..ids import as_ids, missing, refuse
+from ..errors import DataError, SettingError, arg, did_you_mean
+from ..ids import as_ids, missing, refuse, texts
+from .times import seconds
 
 NAMES = {
     "user": (
@@ -44,7 +45,7 @@ NAMES = {
     "time": ("timestamp", "time", "ts", "date", "datetime", "unixreviewtime", "ratedat", "createdat"),
 }
 Columns = dict[str, Any]  # role -> the name or position asked for; None: recognise it; False: there is none
-LATEST = 100_000_000_000  # seconds: the year 5138; what lies beyond is in milliseconds
+SPELL_MISSING = ("null", "na", "n/a", "nan", "none", "<na>", "nat")  # in lower case
 WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # text that a whole number prints as: not 007
 
 
@@ -82,6 +83,9 @@ def choose_columns(names: list[str], columns: Columns, source: str, *, header: b
     unknown = set(columns) - set(NAMES)
     if unknown:
         raise DataError(f"no column can be a {min(unknown)!r}.", hint="user, item, rating, time.")
+    for role in ("user", "item"):
+        if columns.get(role) is False:
+            raise DataError(f"{source}: every rating needs a {role}.", hint=f"name its column: {arg(role)}…")
     chosen = {role: _asked(names, columns[role], role, source) for role in NAMES if _is_asked(columns.get(role))}
     for role, known in NAMES.items():
         if role in chosen or columns.get(role) is False:
@@ -103,14 +107,21 @@ def _is_asked(column: object) -> bool:
 
 
 def _asked(names: list[str], asked: Any, role: str, source: str) -> str:
-    """The column of that name or position."""
+    """The column of that name or position; a whole number may be either, where columns are named by numbers."""
     if isinstance(asked, (int, np.integer)) and not isinstance(asked, bool):
-        if not 0 <= asked < len(names):
+        at = int(asked)
+        there, named = names[at] if 0 <= at < len(names) else None, str(at) if str(at) in names else None
+        if there is not None and named is not None and there != named:
             raise DataError(
-                f"{source} has {len(names)} columns, none at position {asked} ({role}).", hint="positions count from 0."
+                f"{source}: {at} may be the column at position {at}, {there!r}, or the one named {named!r} ({role}).",
+                hint=f"give the name as text: {arg(role, there)} or {arg(role, named)}.",
             )
-        return names[asked]
-    if asked not in names:
+        if there is None and named is None:
+            raise DataError(
+                f"{source} has {len(names)} columns, none at position {at} ({role}).", hint="positions count from 0."
+            )
+        return there if there is not None else str(at)
+    if not isinstance(asked, str) or asked not in names:
         raise DataError(f"{source} has no column {asked!r} ({role}).", hint=did_you_mean(asked, names))
     return asked
 
@@ -118,14 +129,14 @@ def _asked(names: list[str], asked: Any, role: str, source: str) -> str:
 def _not_found(names: list[str], role: str, source: str, header: bool) -> DataError:
     what = f"{source}: no column looks like the {role}; its columns are {', '.join(map(repr, names[:12]))}."
     if len(names) == 1:
-        return DataError(what, hint="one column only: name the right separator=.")
+        return DataError(what, hint=f"one column only: name the right {arg('separator')}.")
     if not header:
         return DataError(what, hint="without a header, columns are user, item, rating, time; or give positions.")
     free = [n for n in names if all(recognise([n], known) is None for known in NAMES.values())]
     near = [n for n in free if did_you_mean(n, NAMES[role]).startswith("did you mean")]
-    guess = f"did you mean {role}={near[0]!r}?" if near else f"name it: {role}=…"
-    implicit = "; rating=False if there are none" if role == "rating" else ""
-    return DataError(what, hint=f"{guess}{implicit}; header=False if the first line is a rating.")
+    guess = f"did you mean {arg(role, near[0])}?" if near else f"name it: {arg(role)}…"
+    implicit = f"; {arg('rating', False)} if there are none" if role == "rating" else ""
+    return DataError(what, hint=f"{guess}{implicit}; {arg('header', False)} if the first line is a rating.")
 
 
 def recognise(names: list[str], known: Iterable[str]) -> str | None:
@@ -157,26 +168,54 @@ def clean(
             column, note = whole_if_all(column, role)
             notes += note
         ids[role] = as_ids(column, f"{name}, column {chosen[role]!r}")
+        notes += odd_ids(ids[role], role)
     rating = _numbers(frame[chosen["rating"]], where, chosen["rating"]) if "rating" in chosen else None
-    time = _seconds(frame[chosen["time"]], where, chosen["time"]) if "time" in chosen else None
-    return Source(ids["user"], ids["item"], rating, time, name, where, notes)
+    time, note = seconds(frame[chosen["time"]], where, chosen["time"]) if "time" in chosen else (None, ())
+    return Source(ids["user"], ids["item"], rating, time, name, where, notes + note)
 
 
 def whole_if_all(column: pl.Series, role: str) -> tuple[pl.Series, tuple[str, ...]]:
-    """A text column as Int64 if every cell is a whole number as it prints (1, not 01), spaces around it noted."""
+    """A text column as Int64 if every cell is a whole number as it prints (1, not 01).
+
+    Spaces around numbers and a ``.0`` behind them (which pandas writes) are taken off, and noted.
+    """
     if column.str.contains(WHOLE).all():
         return column.cast(pl.Int64), ()
     bare = column.str.strip_chars()
-    if bare.str.contains(WHOLE).all():
-        return bare.cast(pl.Int64), (f"spaces around {role} numbers were taken off.",)
-    return column, ()
+    whole = bare.str.replace(r"\.0+$", "")
+    if not whole.str.contains(WHOLE).all():
+        return column, ()
+    notes = []
+    if n := int((bare != column).sum()):
+        notes.append(f"spaces around {role} numbers were taken off: {n:,} cells.")
+    if n := int((whole != bare).sum()):
+        notes.append(f"{role} ids such as {bare.filter(whole != bare)[0]!r} were read as whole numbers: {n:,} cells.")
+    return whole.cast(pl.Int64), tuple(notes)
+
+
+def odd_ids(ids: pl.Series, role: str) -> tuple[str, ...]:
+    """Notes on text ids that look alike, or that spell a missing value: they are left as they are."""
+    if ids.dtype != pl.String:
+        return ()
+    distinct, notes = ids.unique(maintain_order=True), []
+    plain = distinct.str.strip_chars().str.replace(r"^(-?\d+)\.0+$", "$1")
+    if n := len(plain) - plain.n_unique():
+        twins = distinct.filter(plain == plain.filter(plain.is_duplicated())[0]).head(2).to_list()
+        notes.append(
+            f"{n:,} {role} ids differ from another one only in spaces or a '.0', such as {twins[0]!r} beside "
+            f"{twins[1]!r}: they count as different {role}s."
+        )
+    for spelled in distinct.filter(distinct.str.to_lowercase().is_in(SPELL_MISSING)).to_list():
+        n = int((ids == spelled).sum())
+        notes.append(f"{n:,} ratings have the {role} {spelled!r}: it counts as a {role}, not as a missing id.")
+    return tuple(notes)
 
 
 def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Series:
     """A column of finite Float64 that float32 can hold."""
     hint = "ratings are numbers with a point, such as 3.5; mend or drop such rows first."
     if column.dtype == pl.Object:
-        column = pl.Series(name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+        column = texts(column.to_list(), name)
     if column.dtype == pl.String:
         bare = column.str.strip_chars()
         refuse(missing(bare), column, where, f"{name} is missing", hint)
@@ -185,55 +224,34 @@ def _numbers(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Se
     elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         numbers = column.cast(pl.Float64)
     else:
-        raise DataError(f"{name} holds {column.dtype}, not numbers.", hint="name the rating column: rating=…")
+        raise DataError(f"{name} holds {column.dtype}, not numbers.", hint=f"name the rating column: {arg('rating')}…")
     refuse(numbers.is_null(), column, where, f"{name} is missing", hint)
     refuse(~numbers.is_finite(), column, where, f"{name} is not finite", hint)
     refuse(numbers.abs() > 1e30, column, where, f"{name} is too large", hint)
     return numbers
 
 
-def _seconds(column: pl.Series, where: Callable[[int], str], name: str) -> pl.Series:
-    """A column of Int64 seconds since 1970 UTC, from seconds, dates, or ISO 8601 text (UTC unless it says)."""
-    hint = "times are seconds since 1970 UTC, or ISO 8601 such as 2026-11-21T09:30:00; time=False leaves them out."
-    parsed = _parsed_times(column)
-    if parsed.dtype == pl.Date:
-        parsed = parsed.cast(pl.Datetime("us"))
-    if isinstance(parsed.dtype, pl.Datetime):
-        parsed = parsed.dt.epoch("s")
-    elif parsed.dtype.is_float():
-        parsed = parsed.fill_nan(None).floor()
-    elif not parsed.dtype.is_integer():
-        raise DataError(f"{name} holds {column.dtype}, not times.", hint=hint)
-    refuse(parsed.is_null(), column, where, f"{name} is no time", hint)
-    refuse(parsed.abs() > LATEST, column, where, f"{name} is not in seconds", "divide milliseconds by 1000.")
-    return parsed.cast(pl.Int64)
-
-
-def _parsed_times(column: pl.Series) -> pl.Series:
-    """Text as numbers if the first cell is one, else as ISO 8601; what does not parse becomes null."""
-    if column.dtype == pl.Object:
-        column = pl.Series(column.name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
-    if column.dtype != pl.String:
-        return column
-    bare = column.str.strip_chars()
-    numbers = bare.cast(pl.Float64, strict=False)
-    if numbers.null_count() < len(numbers) and numbers[0] is not None:
-        return numbers
-    iso = bare.str.contains(r"^\d{4}-\d\d-\d\d([T ]|$)")
-    bare = pl.select(pl.when(iso).then(bare)).to_series()
-    if not iso.fill_null(False).any():
-        return pl.Series(column.name, [None] * len(column), dtype=pl.Int64)
-    return bare.str.to_datetime(time_zone="UTC", strict=False)
-
-
 def check_values(source: Source, y_range: tuple[float, float] | None) -> None:
     """Refuse ratings outside the declared scale."""
-    if y_range is None:
-        return
-    low, high = y_range
-    if not low < high:
-        raise SettingError(f"y_range is {y_range}; its first number must be below its second.", hint="(1, 5), say.")
-    if source.rating is not None:
+    if y_range is not None and source.rating is not None:
+        low, high = y_range
         outside = (source.rating < low) | (source.rating > high)
-        hint = f"mend these rows, or declare another scale than y_range=({low:g}, {high:g})."
+        hint = f"mend these rows, or declare another scale than {arg('y_range', y_range)}."
         refuse(outside, source.rating, source.where, f"the rating lies outside {low:g} to {high:g}", hint)
+
+
+def checked_range(y_range: Any) -> tuple[float, float]:
+    """A declared scale as two floats.
+
+    Raises:
+        SettingError: if it is not two finite numbers, the lower one first.
+    """
+    try:
+        low, high = (float(y) for y in y_range)
+    except (TypeError, ValueError) as e:
+        raise SettingError(f"y_range is {y_range!r}.", hint="two numbers, such as (1, 5).") from e
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SettingError(f"y_range is {y_range!r}.", hint="two finite numbers, such as (1, 5).")
+    if not low < high:
+        raise SettingError(f"y_range is {y_range!r}; its first number must be below its second.", hint="(1, 5), say.")
+    return low, high

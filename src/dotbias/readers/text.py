@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from ..errors import DataError, SettingError, did_you_mean
+from ..errors import DataError, SettingError, arg
+from ..files import clear_errors
+from .opening import open_text
 
 SEPARATORS = ("::", "\t", ",", "|", ";")
 STAND_IN = "\x1f"  # polars splits on one byte: a longer separator is replaced by this one
-MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file", b"BZh": "a bzip2 file"}
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Sheet(NamedTuple):
@@ -55,13 +52,14 @@ class Sheet(NamedTuple):
             DataError: for ragged lines, stray quotation marks, or no lines.
         """
         try:
-            try:
-                table = self._parse(types, infer)
-            except pl.exceptions.ComputeError:
-                table = self._parse({}, False)
+            with clear_errors(Path(self.name), "read"):
+                try:
+                    table = self._parse(types, infer)
+                except pl.exceptions.ComputeError:
+                    table = self._parse({}, False)
         except pl.exceptions.NoDataError as e:
             raise DataError(f"{self.name} holds no ratings.", hint="a rating a line is expected.") from e
-        except pl.exceptions.PolarsError as e:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as e:
             raise self._misread(e) from e
         return self._without_blanks(table)
 
@@ -94,7 +92,8 @@ class Sheet(NamedTuple):
 
     def _parse(self, types: dict[str, Any], infer: bool) -> pl.DataFrame:
         return pl.read_csv(
-            self.text,
+            self.text.absolute() if isinstance(self.text, Path) else self.text,
+            glob=False,
             separator=self.separator,
             has_header=self.header,
             new_columns=self.names,
@@ -122,7 +121,7 @@ class Sheet(NamedTuple):
     def _ragged(self, line: int, count: int, fields: list[str]) -> DataError:
         return DataError(
             f"{self.name}, line {line}: {count} fields where {len(self.names)} are expected: {fields}.",
-            hint="quote fields that hold the separator, or name another with separator=.",
+            hint=f"quote fields that hold the separator, or name another with {arg('separator')}.",
         )
 
     def _misread(self, cause: Exception) -> DataError:
@@ -140,7 +139,8 @@ class Sheet(NamedTuple):
                 hint='quote the whole field and double the marks inside: "7"" single".',
             )
         first = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-        return DataError(f"{self.name} cannot be read: {first}", hint="name separator=, header= or encoding=.")
+        hint = f"name {arg('separator')}, {arg('header')} or {arg('encoding')}."
+        return DataError(f"{self.name} cannot be read: {first}", hint=hint)
 
     def _stray_quote(self) -> int | None:
         """The first line with a quotation mark inside a field, or else with an odd number of them."""
@@ -169,77 +169,36 @@ def open_sheet(
         encoding: by default UTF-8 (UTF-16 by its mark), else Latin-1.
         names: for columns of a file without a header; more are called "column 4" and so on.
     """
-    if separator == "" or separator in ("\n", "\r", '"'):
-        raise SettingError(f"separator is {separator!r}.", hint="such as ',' or '\\t' or '::'.")
-    text, notes = open_text(path, encoding)
-    text, first, skipped = _first_line(text, path)
-    separator = separator or max(SEPARATORS, key=lambda s: len(_fields(first, s)))
-    fields = _fields(first, separator)
+    _check_arguments(separator, header, encoding)
+    name = "standard input" if str(path) == "-" else path.name
+    with clear_errors(path, "read"):
+        text, notes = open_text(path, encoding)
+        text, first, skipped = _first_line(text, name)
+    try:
+        separator = separator or max(SEPARATORS, key=lambda s: len(_fields(first, s)))
+        fields = _fields(first, separator)
+    except csv.Error as e:
+        raise DataError(f"the first line of {name} cannot be read: {e}.", hint="is it a table of ratings?") from e
     header = not any(_is_number(f) for f in fields) if header is None else header
     if not header:
         fields = [names[k] if k < len(names) else f"column {k}" for k in range(len(fields))]
     if len(separator.encode()) > 1:
         raw = text.read_bytes() if isinstance(text, Path) else text
         text, separator = raw.replace(separator.encode(), STAND_IN.encode()), STAND_IN
-    return Sheet(path.name, text, separator, header, _distinct(fields), skipped, notes)
+    return Sheet(name, text, separator, header, _distinct(fields), skipped, notes)
 
 
-def open_text(path: Path, encoding: str | None) -> tuple[Path | bytes, tuple[str, ...]]:
-    """The path itself where it can be read as it is (plain UTF-8), else its bytes, unpacked and in UTF-8."""
-    must_exist(path)
-    with path.open("rb") as f:
-        start = f.read(4)
-    other = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
-    if other:
-        raise DataError(f"{path.name} is {other}, not text.", hint="unpack it, or use Ratings.from_parquet or a frame.")
-    raw = _unpack(path) if start[:2] == b"\x1f\x8b" else None
-    source = path if raw is None else raw
-    if encoding is None and (raw or start)[:2] in UTF16:
-        encoding, guessed = "utf-16", f"{path.name} was read as UTF-16."
-    elif encoding is None and _is_utf8(source):
-        return source, ()
-    else:
-        guessed = f"{path.name} is not UTF-8; read as Latin-1."
-    data, name = (path.read_bytes() if raw is None else raw), encoding or "latin-1"
-    try:
-        text = data.decode(name).encode()
-    except (UnicodeError, LookupError) as e:
-        raise DataError(f"{path.name} cannot be read as {name}: {e}", hint="encoding='latin-1' reads any bytes.") from e
-    return text, () if encoding and encoding != "utf-16" else (guessed,)
+def _check_arguments(separator: object, header: object, encoding: object) -> None:
+    bad = separator is not None and (not isinstance(separator, str) or not separator or set(separator) & set('\n\r"\0'))
+    if bad:
+        raise SettingError(f"separator is {separator!r}.", hint="such as ',' or '\\t' or '::'.")
+    if header is not None and not isinstance(header, bool):
+        raise SettingError(f"header is {header!r}.", hint="True, False, or None to recognise it.")
+    if encoding is not None and (not isinstance(encoding, str) or not encoding or "\0" in encoding):
+        raise SettingError(f"encoding is {encoding!r}.", hint="such as 'utf-8' or 'latin-1'.")
 
 
-def must_exist(path: Path) -> None:
-    """Refuse a folder or an absent file, with a near miss."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder, not a file.", hint=f"name a file in it, such as {path}/ratings.csv.")
-    if not path.exists():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"there is no file {path}.", hint=did_you_mean(path.name, near))
-
-
-def _unpack(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
-        raise DataError(f"{path.name} is a gzip file cut short or damaged: {e}.", hint="fetch it again.") from e
-
-
-def _is_utf8(source: Path | bytes) -> bool:
-    """Whether all bytes are UTF-8, in blocks, so that a large file is never held whole."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    stream = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
-    with stream:
-        try:
-            while block := stream.read(1 << 22):
-                if not block.isascii() or decoder.getstate()[0]:
-                    decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _first_line(text: Path | bytes, path: Path) -> tuple[Path | bytes, str, int]:
+def _first_line(text: Path | bytes, name: str) -> tuple[Path | bytes, str, int]:
     """(the text from its first line that is not blank, that line, how many blank ones stood before it)."""
     stream = text.open("rb") if isinstance(text, Path) else io.BytesIO(text)
     skipped, line = 0, ""
@@ -251,11 +210,11 @@ def _first_line(text: Path | bytes, path: Path) -> tuple[Path | bytes, str, int]
             skipped += 1
         rest = raw + stream.read() if skipped else b""
     if not line.strip():
-        raise DataError(f"{path.name} is empty.", hint="a rating a line is expected.")
+        raise DataError(f"{name} is empty.", hint="a rating a line is expected.")
     if "\r" in line:
-        raise DataError(f"{path.name} ends its lines with CR alone.", hint="save it with line ends of today (LF).")
+        raise DataError(f"{name} ends its lines with CR alone.", hint="save it with line ends of today (LF).")
     if "\0" in line:
-        raise DataError(f"{path.name} is not text.", hint="is it a binary file?")
+        raise DataError(f"{name} is not text.", hint="is it a binary file?")
     return (rest if skipped else text), line, skipped
 
 

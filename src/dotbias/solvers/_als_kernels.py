@@ -1,6 +1,6 @@
 """The loops of alternating least squares: ratings sorted by row, and each row's ridge solved exactly.
 
-A row with ratings y_j of others q_j has, with a_j = (1, q_j) and right sides t_j = y_j - mean - bias_j,
+A row with ratings y_j of others q_j has, with a_j = (1, q_j) and right sides t_j = y_j - bias_j,
 
     (Σ_j a_j a_jᵀ + diag(penalty)) x = Σ_j a_j t_j,     x = (bias, factors)
 
@@ -17,33 +17,36 @@ not depend on the threads. This module knows arrays only.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from ._loads import spread
-from ._vec import fma, load, mul, splat, store, total
+from ._threads import ranged, share
+from ._vec import fma, load, mul, splat, spread, store, total
 
 LANES = 8
 PANEL = 128  # ratings at a time: with 64 factors, 36 KB, a core's nearest cache
 
 
 @njit(cache=True)
-def sort_by(rows, others, values, place, out_others, out_values):
-    """Ratings by row, in order: ``place`` (R,) says where each row's begin, and is moved on."""
+def sort_by(rows, others, values, mean, unit, place, out_others, out_values):
+    """Ratings by row, in order, less ``mean`` and over ``unit`` (float64).
+
+    ``place`` (R,) says where each row's begin, and is moved on.
+    """
     for r in range(len(rows)):
         at = place[rows[r]]
         place[rows[r]] = at + 1
-        out_others[at], out_values[at] = others[r], values[r]
+        out_others[at], out_values[at] = others[r], (values[r] - mean) / unit
 
 
 @njit(cache=True)
-def _fill(panel, first, last, others, values, mean, Q, bias, target):
+def _fill(panel, first, last, others, values, Q, bias, target):
     """The panel's first rows from ratings first:last: a row (1, q, 0 ..) of Q, and t in column ``target``."""
     W = Q.shape[1]
     for j in range(last - first):
         i = others[first + j]
         for k in range(0, W, 8):
             store(panel, j * W + k, load(Q, i * W + k))
-        panel[j, target] = values[first + j] - mean - bias[i]
+        panel[j, target] = values[first + j] - bias[i]
 
 
 @njit(cache=True)
@@ -189,7 +192,7 @@ def _solve_short(panel, n, penalty, root, S, z, x):
 
 
 @njit(cache=True)
-def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, once, each, X, bias, squares):
+def _solve_rows(first, last, starts, others, values, Q, other_bias, once, each, X, bias, squares):
     """Rows first:last of :func:`half_step`, one after the other."""
     W, M = Q.shape[1], len(once)
     short = min(M // 2, PANEL)
@@ -208,7 +211,7 @@ def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, once, 
             penalty[i] = once[i] + n * each[i]
             shrunk = shrunk and penalty[i] > 0
         if shrunk and n <= short:
-            _fill(panel, begin, begin + n, others, values, mean, Q, other_bias, M)
+            _fill(panel, begin, begin + n, others, values, Q, other_bias, M)
             _solve_short(panel, n, penalty, root, S, z, x)
             for j in range(n):
                 squares[row] += z[j] * z[j]
@@ -216,7 +219,7 @@ def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, once, 
             for r in range(0, W * W, 8):
                 store(G, r, splat(np.float32(0)))
             for r in range(begin, begin + n, PANEL):
-                _fill(panel, r, min(r + PANEL, begin + n), others, values, mean, Q, other_bias, M)
+                _fill(panel, r, min(r + PANEL, begin + n), others, values, Q, other_bias, M)
                 _add_product(panel, min(PANEL, begin + n - r), G)
             _solve(G, penalty, U, right, step, x, left)
             s = float(G[M, M])  # Σ e² = Σ t² - x · Σ a t - Σ penalty x², at the minimum
@@ -228,16 +231,21 @@ def _solve_rows(first, last, starts, others, values, mean, Q, other_bias, once, 
         X[row, 0], bias[row] = 1, x[0]
 
 
-@njit(parallel=True, cache=True)
-def half_step(cuts, starts, others, values, mean, Q, other_bias, once, each, X, bias, squares):
-    """Every row's best bias and factors, given the other side's: ``factors.half_step`` in bulk.
+@ranged
+def _solve_parts(first, last, cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+    """Parts first:last of the work of :func:`half_step`."""
+    for j in range(first, last):
+        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, Q, other_bias, once, each, X, bias, squares)
+
+
+def half_step(cuts, starts, others, values, Q, other_bias, once, each, X, bias, squares):
+    """Every row's best bias and factors, given the other side's: ``objective.half_step`` in bulk.
 
     Args:
         cuts: (J + 1,) rows at which the work is cut into J parts, as equal as can be.
         starts: (R + 1,) where each row's ratings begin.
         others: (N,) int32 rows of the other side.
-        values: (N,) float32.
-        mean: float32.
+        values: (N,) float32, less the mean.
         Q: (I, W) float32, rows (1, factors, 0 ..): W is a multiple of 8, with room for 2 + K.
         other_bias: (I,) float32.
         once: (1 + K,) float64 ridge on the bias, then on each factor.
@@ -245,5 +253,5 @@ def half_step(cuts, starts, others, values, mean, Q, other_bias, once, each, X, 
         X: (R, W) float32, bias: (R,) float32: get the rows; zeros (also for the 1) where there are no ratings.
         squares: (R,) float64, gets each row's Σ e².
     """
-    for j in prange(len(cuts) - 1):
-        _solve_rows(cuts[j], cuts[j + 1], starts, others, values, mean, Q, other_bias, once, each, X, bias, squares)
+    given = starts, others, values, Q, other_bias, once, each
+    share(_solve_parts, len(cuts) - 1, cuts, *given, X, bias, squares)

@@ -1,51 +1,39 @@
-"""What SGD and ALS share around their loops: passes, progress, the best on valid, checkpoints, Ctrl-C, divergence.
+"""What SGD and ALS share around their loops: passes, valid, the best on it, checkpoints, Ctrl-C, divergence.
 
-A fit is a :class:`Fit`: it can make a pass, say what it has fitted, and be put away and back. This module knows
+A fit is an :class:`Underway`: it can make a pass, say what it has fitted, and be put away and back. This module knows
 nothing of how a pass is made.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from .. import checkpoint
-from ..errors import DataError, DivergedError, SettingError
+from ..errors import DivergedError, SettingError
 from ..factors import Factors
+from ..progress import Progress, Step, telling
 from ..ratings import Ratings
-from ._progress import Progress, telling
+from ..stopping import stoppable, warn_stopped
 
 CHUNK = 1 << 16  # ratings scored at a time
 
 
-class Pass(NamedTuple):
-    """What a progress function is told after each pass over the ratings.
+class Underway(Protocol):
+    """A fit under way.
 
     Attributes:
-        number: of this pass, from 1.
-        of: how many there will be.
-        train: RMSE on train; for SGD as it went along, each rating before it was learned from.
-        valid: RMSE on valid, NaN without one.
-        seconds: that the pass took.
+        train: the ratings it is fitted to.
     """
 
-    number: int
-    of: int
-    train: float
-    valid: float
-    seconds: float
-
-
-class Fit(Protocol):
-    """A fit under way."""
+    train: Ratings
 
     def step(self, number: int) -> float:
-        """Make pass ``number`` (from 0); RMSE on train."""
+        """Make pass ``number`` (from 0); RMSE on train, on the ratings' scale."""
         ...
 
     def factors(self) -> Factors:
@@ -78,39 +66,53 @@ class Best:
 
 
 def run(
-    fit: Fit, n_passes: int, *, valid: Ratings | None, progress: Progress[Pass], path: Path | None, every: int
+    fit: Underway,
+    n_epochs: int,
+    *,
+    valid: Ratings | None,
+    keep_best: bool,
+    progress: Progress,
+    path: Path | None,
+    every: int,
 ) -> Factors:
-    """Make the passes that are left to make; Ctrl-C ends them early.
+    """Make the passes that are left to make; Ctrl-C ends them early, with a StoppedWarning.
 
     Returns:
-        The last pass's factors, or with ``valid`` those that were best on it.
+        The last pass's factors, or with ``keep_best`` those that were best on ``valid``.
     """
     best = Best()
-    first = load(path, fit, best) if path is not None and path.exists() else 0
-    try:
-        with telling(progress, line, n_passes) as tell:
-            for number in range(first, n_passes):
-                began = time.perf_counter()
-                train = fit.step(number)
-                error = math.nan
-                if valid is not None:
-                    factors = fit.factors()
-                    error = rmse(factors, valid)
-                    best.see(error, factors)
-                if path is not None and ((number + 1) % every == 0 or number + 1 == n_passes):
-                    save(path, fit, best, number + 1)
-                tell(Pass(number + 1, n_passes, train, error, time.perf_counter() - began))
-    except KeyboardInterrupt:
-        print("dotbias: stopped by hand; what is fitted so far is kept.", file=sys.stderr)
+    about = {**fit.describe(), "best_on": valid.fingerprint() if keep_best and valid is not None else None}
+    done = saved = load(path, about, fit, best, n_epochs) if path is not None and path.exists() else 0
+    with stoppable() as stop, telling(progress, n_epochs - done) as tell:
+        while done < n_epochs and not stop.asked:
+            values = make_pass(fit, done, valid, best if keep_best else None)
+            done += 1
+            if path is not None and (done % every == 0 or done == n_epochs):
+                save(path, about, fit, best, done)
+                saved = done
+            try:
+                tell(Step("pass", done, n_epochs, values))
+            except KeyboardInterrupt:
+                stop.asked = True
+    if path is not None and saved < done:
+        save(path, about, fit, best, done)
+    if done < n_epochs:
+        warn_stopped(f"after pass {done} of {n_epochs}", stacklevel=5)
     factors = best.factors or fit.factors()
     check_finite(factors)
     return factors
 
 
-def line(p: Pass) -> str:
-    """What is shown of a pass."""
-    valid = "" if math.isnan(p.valid) else f"  valid {p.valid:.4f}"
-    return f"pass {p.number}/{p.of}  train {p.train:.4f}{valid}  {p.seconds:.2f} s"
+def make_pass(fit: Underway, number: int, valid: Ratings | None, best: Best | None) -> dict[str, float]:
+    """One pass; "train" and "valid" (RMSE, where there is a valid) and "seconds" that the pass took."""
+    began = time.perf_counter()
+    values, seconds = {"train": fit.step(number)}, time.perf_counter() - began
+    if valid is not None:
+        factors = fit.factors()
+        values["valid"] = rmse(factors, valid)
+        if best is not None:
+            best.see(values["valid"], factors)
+    return {**values, "seconds": seconds}
 
 
 def rmse(factors: Factors, ratings: Ratings) -> float:
@@ -126,34 +128,17 @@ def rmse(factors: Factors, ratings: Ratings) -> float:
 # What can be wrong -------------------------------------------------------------------------------------------------
 
 
-def check_whole(**settings: Any) -> None:
-    """Refuse counts that are no whole numbers from 1 up: ``check_whole(n_factors=n_factors)``."""
-    for name, value in settings.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise SettingError(f"{name} is {value!r}.", hint="a whole number, 1 or more.")
-
-
-def clip_range(ratings: Ratings, y_range: tuple[float, float] | None) -> tuple[float, float]:
-    """Where scores are clipped: as asked for, else train's scale, else (all ratings one number) nowhere."""
-    low, high = ratings.scale() if y_range is None else y_range
-    if y_range is None and low == high:
-        return -math.inf, math.inf
-    if not low < high:
-        raise SettingError(f"y_range is {y_range}.", hint="(low, high), such as (0.5, 5).")
-    return float(low), float(high)
-
-
-def mean_of(ratings: Ratings) -> float:
-    """The mean rating, summed in float64.
+def check_valid(valid: Ratings | None, *, keep_best: bool) -> None:
+    """Refuse a valid without ratings, and ``keep_best`` without a valid.
 
     Raises:
-        DataError: where there are none, or one is no finite number.
+        DataError: for a valid that holds no numbers.
+        SettingError: for ``keep_best`` without a valid.
     """
-    mean = float(np.mean(ratings.explicit(), dtype=np.float64))
-    if not math.isfinite(mean):
-        raise DataError("among the ratings are NaN or infinities.", hint="leave them out.")
-    return mean
+    if valid is not None:
+        valid.explicit()
+    elif keep_best:
+        raise SettingError("keep_best is True, but there is no valid.", hint="give valid=…, or leave keep_best out.")
 
 
 def check_finite(factors: Factors, *, hint: str = "lower the rate (lr=), or raise reg=.") -> None:
@@ -170,7 +155,7 @@ def check_finite(factors: Factors, *, hint: str = "lower the rate (lr=), or rais
 # Checkpoints -------------------------------------------------------------------------------------------------------
 
 
-def save(path: Path, fit: Fit, best: Best, done: int) -> None:
+def save(path: Path, about: dict[str, Any], fit: Underway, best: Best, done: int) -> None:
     """Put a fit away after ``done`` passes."""
     arrays = {f"fit/{name}": a for name, a in fit.state().items()}
     log: dict[str, Any] = {"done": done, "best": None}
@@ -178,14 +163,22 @@ def save(path: Path, fit: Fit, best: Best, done: int) -> None:
         state = best.factors.state()
         arrays |= {f"best/{name}": a for name, a in state.arrays.items()}
         log["best"] = {"error": best.error, "settings": state.settings}
-    checkpoint.save(path, arrays, fit.describe(), log)
+    checkpoint.save(path, arrays, about, log)
 
 
-def load(path: Path, fit: Fit, best: Best) -> int:
-    """Put a fit back to where :func:`save` left it; how many passes it had made."""
-    arrays, log = checkpoint.load(path, fit.describe())
+def load(path: Path, about: dict[str, Any], fit: Underway, best: Best, n_epochs: int) -> int:
+    """Put a fit back to where :func:`save` left it; how many passes it had made.
+
+    Raises:
+        ModelFileError: if it is damaged, or its arrays are not of this fit's shapes.
+        SettingError: if it is of another fit, or had made more passes than are asked for.
+    """
+    arrays, log = checkpoint.load(path, about, like={f"fit/{name}": a for name, a in fit.state().items()})
+    if log["done"] > n_epochs:
+        what = f"{path} has made {log['done']} passes already; n_epochs is {n_epochs}."
+        raise SettingError(what, hint=f"n_epochs={log['done']} returns it as it is; or delete it.")
     fit.restore(checkpoint.under("fit/", arrays))
     if log["best"] is not None:
-        best.error = log["best"]["error"]
-        best.factors = Factors.from_state(checkpoint.under("best/", arrays), log["best"]["settings"])
+        best.error, settings = log["best"]["error"], log["best"]["settings"]
+        best.factors = Factors.from_state(checkpoint.under("best/", arrays), settings, fit.train.tables)
     return log["done"]

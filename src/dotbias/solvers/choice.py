@@ -6,19 +6,28 @@ descent fits anything that fits in memory. This module knows counts and columns,
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
+from ..errors import DataError, SettingError
+from ..features import encode
+from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
 from ..scorer import Scorer
+from ..settings import Positive, checked
 
-SECONDS, BYTES = 60.0, 4e9  # what a fit may cost by the estimate below
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
-NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with bags, features and days (bench/LOG.md)
+NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and days (bench/LOG.md)
 N_FACTORS = 16
 MOST_LABELS = 100  # distinct labels of a column worth learning from
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
 
 
 class Choice(NamedTuple):
@@ -35,65 +44,153 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(ratings: Ratings) -> Choice:
-    """Gibbs with whatever features are there, where an estimate affords it (60 s, 4 GB); else SGD."""
-    item_features, user_features = usable(ratings.item_table), usable(ratings.user_table)
-    settings = {
-        "n_factors": N_FACTORS,
-        "bags": True,
-        "days": ratings.times is not None,
-        "item_features": item_features,
-        "user_features": user_features,
-    }
-    seconds, size = estimate(ratings)
-    used = ", ".join([*item_features, *user_features, *(["the day"] if settings["days"] else []), "histories"])
-    cost = f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
-    limits = f"{SECONDS:.0f} s and {BYTES / 1e9:.0f} GB"
-    if seconds <= SECONDS and size <= BYTES:
-        return Choice("gibbs", settings, f"gibbs, with {used}: {cost}, within {limits}.")
-    return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
-
-
-def auto(ratings: Ratings, *, rng: Rng = None) -> Scorer:
-    """Fit what :func:`choose` chooses: the least error that a minute affords, without a setting to set.
+@checked
+def auto(
+    train: Ratings,
+    *,
+    budget: Positive | str = "1m",
+    memory: Positive | str = "4GB",
+    valid: Ratings | None = None,
+    rng: Rng = None,
+    progress: Progress = None,
+    checkpoint: str | Path | None = None,
+) -> Scorer:
+    """Fit what :func:`choose` chooses: the least error that the limits allow, without a setting to set.
 
     Args:
-        ratings: the training ratings; side tables and times are used where they are there.
+        train: the training ratings; side tables and times are used where they are there.
+        budget: what the fit may take on one core, by an estimate: "90s", "5m", "1h", or seconds.
+        memory: what it may hold, by an estimate: "500MB", "4GB", or bytes.
+        valid: as in the fitter that is chosen.
         rng: the same rng gives the same bits.
+        progress: as in the fitter that is chosen.
+        checkpoint: as in the fitter that is chosen.
 
     Returns:
         A Posterior (gibbs) or Factors (sgd).
+
+    Warns:
+        StoppedWarning: after Ctrl-C.
+
+    Raises:
+        DataError: no ratings, or no finite ones.
+        SettingError: a limit that is none; a checkpoint of another fit.
     """
     from . import gibbs, sgd
 
-    choice = choose(ratings)
-    return {"gibbs": gibbs, "sgd": sgd}[choice.fitter](ratings, rng=rng, **choice.settings)
+    choice = choose(train, budget=budget, memory=memory)
+    fit = {"gibbs": gibbs, "sgd": sgd}[choice.fitter]
+    return fit(train, valid=valid, rng=rng, progress=progress, checkpoint=checkpoint, **choice.settings)
 
 
-def estimate(ratings: Ratings) -> tuple[float, float]:
-    """(seconds on one core, bytes) of a Gibbs fit with bags and all features, from the counts alone."""
+def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = "4GB") -> Choice:
+    """Gibbs with everything that is there, where an estimate says that the limits allow it; else SGD.
+
+    Args:
+        train: the training ratings.
+        budget: as in :func:`auto`.
+        memory: as in :func:`auto`.
+
+    Raises:
+        SettingError: for a limit that is none.
+    """
+    from .gibbs.settings import LARGEST
+
+    most_seconds = seconds_of(budget)
+    most_bytes = min(amount(memory, BYTES, "memory", "'500MB', '4GB', or bytes."), 2.0 * LARGEST)
+    (seconds, size), settings = estimate(train), everything(train)
+    cost = f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
+    limits = f"{most_seconds:.3g} s and {most_bytes / 1e9:.2g} GB"
+    if seconds > most_seconds or size > most_bytes:
+        return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
+    used = [*settings["item_features"], *settings["user_features"], *(["the day"] if settings["days"] else [])]
+    why = f"gibbs, with {', '.join([*used, 'histories'])}: {cost}, within {limits}."
+    return Choice("gibbs", {"n_factors": N_FACTORS, **settings}, why)
+
+
+def everything(train: Ratings) -> dict[str, Any]:
+    """The settings by which gibbs uses all that is there: usable columns of the side tables, histories, days."""
+    return {
+        "item_features": usable(train.item_table),
+        "user_features": usable(train.user_table),
+        "histories": True,
+        "days": train.times is not None,
+    }
+
+
+def estimate(train: Ratings) -> tuple[float, float]:
+    """(seconds on one core, bytes) of a Gibbs fit with histories and all features, from the counts alone."""
     from .gibbs import posterior_nbytes
 
-    ns = NS_RATING * len(ratings) + NS_ROW * (ratings.n_users + ratings.n_items)
-    size = posterior_nbytes(ratings, n_factors=N_FACTORS, bags=True, days=ratings.times is not None)
+    ns = NS_RATING * len(train) + NS_ROW * (train.n_users + train.n_items)
+    size = posterior_nbytes(train, n_factors=N_FACTORS, histories=True, days=train.times is not None)
     return ns * 1e-9 * N_FACTORS * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
 
 
+def seconds_of(budget: float | str) -> float:
+    """A budget in seconds: ``"5m"`` -> 300.
+
+    Raises:
+        SettingError: for text that is no duration, or a number that is not above 0.
+    """
+    return amount(budget, SECONDS, "budget", "'90s', '5m', '1h', or seconds.")
+
+
+def amount(value: float | str, units: Mapping[str, float], name: str, hint: str) -> float:
+    """A number, or text of a number and a unit, in the smallest: ``amount("5m", SECONDS, …)`` -> 300.
+
+    Raises:
+        SettingError: for other text, or a number that is not above 0.
+    """
+    found = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", str(value).lower()) if isinstance(value, str) else None
+    try:
+        n = float(value) if found is None else float(found[1]) * units[found[2]]
+    except (ValueError, KeyError):
+        n = 0.0
+    if not 0 < n < float("inf"):
+        raise SettingError(f"{name} is {value!r}.", hint=f"such as {hint}")
+    return n
+
+
+# Columns worth learning from ---------------------------------------------------------------------------------------
+
+
 def usable(table: pl.DataFrame | None) -> tuple[str, ...]:
-    """Columns of a side table that a model can learn from: numbers, and text of few labels; not ids, not titles."""
+    """Columns of a side table that a model can learn from: numbers, and labels few enough; not ids, not titles.
+
+    Of any other column (dates, structures, constants, nothing but holes) it says nothing.
+    """
     if table is None:
         return ()
     return tuple(c for c in table.columns[1:] if c not in ("title", "name") and _teaches(table[c]))
 
 
 def _teaches(column: pl.Series) -> bool:
-    """Whether a column's values repeat: labels few enough, or numbers that differ."""
-    known = column.drop_nulls()
-    if not len(known) or known.n_unique() < 2:
+    """Whether a column's values can be encoded, are not all the same, and repeat."""
+    dtype = column.dtype
+    if column.null_count() == len(column):
         return False
-    if known.dtype.is_numeric():
-        return True
-    if known.dtype not in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) and not isinstance(known.dtype, pl.List):
+    if dtype.is_numeric():
+        return _differs(column)
+    labels = dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) or dtype == pl.List(pl.String)
+    return labels and _repeats(column.drop_nulls())
+
+
+def _differs(column: pl.Series) -> bool:
+    """Whether numbers, encoded, are finite and not all the same."""
+    try:
+        with np.errstate(all="ignore"):
+            weights = encode(column.to_frame(), [column.name]).weight
+    except DataError:
         return False
-    labels = known.explode() if isinstance(known.dtype, pl.List) else known.cast(pl.String).str.split("|").explode()
-    return labels.n_unique() <= min(MOST_LABELS, max(len(known) // 5, 2))
+    return bool(len(weights) and np.isfinite(weights).all() and weights.min() < weights.max())
+
+
+def _repeats(known: pl.Series) -> bool:
+    """Whether labels are few for so many rows, and not all rows have the same."""
+    lists = known if isinstance(known.dtype, pl.List) else known.cast(pl.String).str.split("|")
+    labels = lists.explode().drop_nulls()
+    labels = labels.filter(labels != "")
+    counts = labels.value_counts()["count"]
+    few = 1 <= len(counts) <= min(MOST_LABELS, max(len(known) // 5, 2))
+    return few and int(counts.to_numpy().min()) < len(known)

@@ -3,9 +3,9 @@
     score(u, i) = f(mean + b_u + b_i + p_u · q_i)        f: the identity, or a sigmoid onto a range
 
 minimising  Σ (value - score)² + Σ_rows (reg·n + reg_once)·‖factors‖² + (reg_bias·n + reg_bias_once)·bias²,  n a row's
-number of ratings (as ``learner.fit_dot_bias``). Every pass visits the ratings in blocks that share no row
-(``_blocks``), so that one thread and sixteen give the same bits; ratings may lie on disk, and be more than memory
-holds. This module knows arrays and Ratings; its loops are in ``_kernels``.
+number of ratings, values in units of their standard deviation in train (``_units``). Every pass visits the ratings in
+blocks that share no row (``_sgd_blocks``), so that one thread and sixteen give the same bits; ratings may lie on disk,
+and be more than memory holds. This module knows arrays and Ratings; its loops are in ``_sgd_kernels``.
 """
 
 from __future__ import annotations
@@ -15,58 +15,62 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..checkpoint import key_of
-from ..errors import DataError, DivergedError, SettingError, check_not_negative, check_positive
+from ..errors import DataError, DivergedError
 from ..factors import Factors
 from ..objective import Link, Objective, Ridge
+from ..progress import Progress
 from ..ratings import Ratings
-from ..rng import Rng
+from ..rng import Rng, stream
 from ..schedules import Schedule, cosine
-from ..settings import checked
-from . import _blocks
-from . import _kernels as kernels
+from ..settings import Count, NotNegative, Positive, checked
+from . import _sgd_blocks as blocks
+from . import _sgd_kernels as kernels
+from ._columns import counts, on_disk
 from ._compile import announce_compile
-from ._passes import Pass, check_whole, clip_range, mean_of, run
-from ._progress import Progress
-from ._threads import threads
+from ._passes import check_valid, run
+from ._threads import sharing
+from ._units import Units, clip_range, units_of
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
 START_SD = 0.1  # of the first factors
 ALONE = 3_000_000  # ratings × factors: with fewer, one thread
-EXPLODED = 10.0  # widths of the scale: a larger RMSE is no fit any more
+EXPLODED = 10.0  # standard deviations of the ratings: a larger RMSE is no fit any more
 
 
 @checked
 def sgd(
-    ratings: Ratings,
+    train: Ratings,
     *,
-    n_factors: int = 64,
-    n_epochs: int = 30,
-    lr: float | Schedule = 0.04,
-    reg: float = 0.05,
-    reg_once: float = 3.0,
-    reg_bias: float = 0.01,
-    reg_bias_once: float = 2.0,
+    n_factors: Count = 64,
+    n_epochs: Count = 30,
+    lr: Positive | Schedule = 0.04,
+    reg: NotNegative = 0.05,
+    reg_once: NotNegative = 3.0,
+    reg_bias: NotNegative = 0.01,
+    reg_bias_once: NotNegative = 2.0,
     link: Link = "identity",
     y_range: tuple[float, float] | None = None,
+    keep_best: bool = False,
     valid: Ratings | None = None,
     rng: Rng = None,
-    progress: Progress[Pass] = None,
+    progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: Count = 1,
     scratch: str | Path | None = None,
 ) -> Factors:
     """Fit biases and factors by stochastic gradient descent, in fused passes over blocks of users × items.
 
-    The defaults were chosen by cross-validation inside the lesson's train part, with an eye on one inside ML-1M's
+    Rates and ridges are in units of the ratings' standard deviation in train, so that the same settings suit any
+    scale. The defaults were chosen by cross-validation inside the train parts of the lesson's split and of ML-1M
     (bench/LOG.md); they suit the identity link and stars.
 
     Args:
-        ratings: the training ratings; columns may be memory-mapped files.
+        train: the training ratings; columns may be memory-mapped files.
         n_factors: K.
         n_epochs: passes over the ratings.
         lr: the first rate, annealed to 0 along half a cosine; or a schedule (``dotbias.schedules``). In units of the
@@ -77,11 +81,13 @@ def sgd(
         reg_bias_once: ridge on a row's bias, once.
         link: "identity", or "sigmoid" onto ``y_range``.
         y_range: where scores are clipped (identity), or the sigmoid's asymptotes; by default train's scale, which the
-            sigmoid's exceed by a twentieth at both ends.
-        valid: watched after every pass; the pass that is best on it is returned.
+            sigmoid's exceed by a twentieth at both ends. On the ratings' scale.
+        keep_best: return the pass that is best on ``valid``, not the last.
+        valid: ratings whose error is reported after every pass. They decide nothing, unless ``keep_best``.
         rng: draws the first factors and all orders; the same rng gives the same bits for any number of threads.
-        progress: told of every pass (:class:`~dotbias.solvers._passes.Pass`); True shows a bar on stderr (lines
-            where that is no terminal), None does so on a terminal only.
+        progress: called with a :class:`~dotbias.progress.Step` after every pass: ``train`` and ``valid`` (RMSE, on
+            train as the pass went along, each rating before it was learned from) and ``seconds``. True shows a bar on
+            stderr (lines where that is no terminal), None does so on a terminal only.
         checkpoint: file written after every ``checkpoint_every`` passes; if it is there, the fit goes on from it, to
             the same bits. It must be the same fit: ratings, settings, rng.
         checkpoint_every: in passes.
@@ -89,97 +95,89 @@ def sgd(
             in memory, or where the ratings are memory-mapped in the system's folder for temporary files.
 
     Returns:
-        Factors; rows without ratings are zero. Their ``reg`` is the ridge of the
-        fit. Ctrl-C returns what is fitted so far.
+        Factors; rows without ratings are zero. Their objective holds the ridges of the fit, on the ratings' scale.
+
+    Warns:
+        StoppedWarning: after Ctrl-C; what is fitted after the current pass is returned.
 
     Raises:
-        DataError: no ratings, no finite ones, or for a sigmoid all of one value.
+        DataError: no ratings, no finite ones, or for a sigmoid without ``y_range`` all of one value.
         SettingError: a setting that makes no sense, a checkpoint of another fit.
         DivergedError: if the error explodes.
     """
     path = None if checkpoint is None else Path(checkpoint)
-    check_whole(n_factors=n_factors, n_epochs=n_epochs, checkpoint_every=checkpoint_every)
-    check_not_negative(reg=reg, reg_once=reg_once, reg_bias=reg_bias, reg_bias_once=reg_bias_once)
+    check_valid(valid, keep_best=keep_best)
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
-    shape = Shape(n_factors, *_link(ratings, link, y_range))
-    schedule = _schedule(lr)
-    with announce_compile(), threads(len(ratings) * n_factors, ALONE), _folder(ratings, scratch) as folder:
-        fit = Descent(ratings, shape, ridge, schedule, n_epochs, key_of(rng, path), valid=valid, folder=folder)
-        return run(fit, n_epochs, valid=valid, progress=progress, path=path, every=checkpoint_every)
-
-
-class Shape(NamedTuple):
-    """What is fitted: K, the link, its range, and the mean on the link's inner scale."""
-
-    n_factors: int
-    link: Link
-    y_range: tuple[float, float]
-    mean: float
-
-    @property
-    def squash(self) -> tuple[np.float32, np.float32]:
-        """The kernel's (low, width); width 0 is the identity."""
-        low, high = self.y_range if self.link == "sigmoid" else (0.0, 0.0)
-        return np.float32(low), np.float32(high - low)
+    schedule = lr if callable(lr) else cosine(lr)
+    with announce_compile(), sharing(len(train) * n_factors, ALONE), _folder(train, scratch) as folder:
+        key = key_of(rng, path)
+        fit = Descent(train, n_factors, ridge, schedule, n_epochs, key, link=link, y_range=y_range, folder=folder)
+        return run(
+            fit, n_epochs, valid=valid, keep_best=keep_best, progress=progress, path=path, every=checkpoint_every
+        )
 
 
 class Descent:
-    """A fit under way; see ``_passes.Fit``. Its rows lie in the blocks' order, not in the ratings'.
+    """A fit under way; see ``_passes.Underway``. Its rows lie in the blocks' order, not in the ratings'.
 
     Attributes:
+        units: that the ratings in ``blocks``, the ridge and the arrays are in.
+        spread: how large an error of 1 in these units is on the ratings' scale.
+        objective: what is minimised, on the ratings' scale.
         P, Q: (U, W), (I, W) float32 factors, padded.
-        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_kernels.learn_pass`` takes them.
+        user, item: (U, 4), (I, 4) float32 biases and decays, as ``_sgd_kernels.learn_pass`` takes them.
     """
 
     def __init__(
         self,
-        ratings: Ratings,
-        shape: Shape,
+        train: Ratings,
+        n_factors: int,
         reg: Ridge,
         schedule: Schedule,
         n_epochs: int,
         key: int,
         *,
-        valid: Ratings | None = None,
+        link: Link = "identity",
+        y_range: tuple[float, float] | None = None,
         folder: Path | None = None,
     ):
-        self.ratings, self.valid, self.shape, self.key = ratings, valid, shape, key
+        self.train, self.n_factors, self.key = train, n_factors, key
         self.reg, self.schedule, self.n_epochs = reg, schedule, n_epochs
-        low, high = ratings.scale()
-        self.exploded = EXPLODED * max(high - low, 1e-3)
-        self.user_counts = _blocks.counts(ratings.users, ratings.n_users)
-        self.item_counts = _blocks.counts(ratings.items, ratings.n_items)
-        width = -(-shape.n_factors // kernels.LANES) * kernels.LANES
-        self.blocks = _blocks.lay_out(ratings, self.user_counts, self.item_counts, width=width, key=key, folder=folder)
-        rng = _blocks.stream(key, 1)
-        parts = (self.user_counts, self.blocks.user_at), (self.item_counts, self.blocks.item_at)
-        self.P, self.Q = (first_factors(n, at, shape.n_factors, width, rng) for n, at in parts)
+        self.units = units_of(train)
+        self.spread = self.units.spread if link == "identity" else self.units.unit
+        ridge = self.units.ridge(reg, link)
+        self.objective = Objective("squared", link, _range(train, link, y_range), ridge, ridge)
+        n_users, n_items = counts(train.users, train.n_users), counts(train.items, train.n_items)
+        width = -(-n_factors // kernels.LANES) * kernels.LANES
+        self.blocks = blocks.lay_out(train, n_users, n_items, self.units, width=width, key=key, folder=folder)
+        parts, rng = ((n_users, self.blocks.user_at), (n_items, self.blocks.item_at)), stream(key, 1)
+        self.P, self.Q = (first_factors(n, at, n_factors, width, rng) for n, at in parts)
         self.user, self.item = (first_biases(n, at, reg) for n, at in parts)
 
     def step(self, number: int) -> float:
         """Pass ``number`` over all ratings."""
         b, B = self.blocks, self.blocks.side
-        strata = _blocks.stream(self.key, 2 + number).permutation(B)
+        strata = stream(self.key, 2 + number).permutation(B)
         rates = np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
         columns, squares = (b.users, b.items, b.values, b.starts), np.zeros(B * B)
         state = self.P, self.Q, self.user, self.item
-        kernels.learn_pass(*columns, strata, rates, np.float32(self.shape.mean), *self.shape.squash, *state, squares)
+        kernels.learn_pass(*columns, strata, rates, *_kernel_link(self.objective, self.units), *state, squares)
         error = math.sqrt(squares.sum() / len(b.values))
-        if not error <= self.exploded:
+        if not error <= EXPLODED:
             rate = float(rates.max())
             raise DivergedError(
-                f"the RMSE is {error:.3g} in pass {number + 1}, at lr {rate:.3g}.",
+                f"the RMSE is {error * self.spread:.3g} in pass {number + 1}, at lr {rate:.3g}.",
                 hint=f"lower the rate: lr={rate / 4:.1g}.",
             )
-        return error
+        return error * self.spread
 
     def factors(self) -> Factors:
-        """What is fitted so far, in the ratings' order."""
-        s, u, i = self.shape, self.blocks.user_at, self.blocks.item_at
-        biases = self.user[u, kernels.BIAS], self.item[i, kernels.BIAS]
-        parts = *biases, self.P[u, : s.n_factors], self.Q[i, : s.n_factors]
-        objective = Objective("squared", s.link, s.y_range, self.reg, self.reg)
-        return Factors(s.mean, *parts, objective, self.ratings.tables)
+        """What is fitted so far, in the ratings' order and on their scale."""
+        k, u, i = slice(self.n_factors), self.blocks.user_at, self.blocks.item_at
+        sigmoid = self.objective.link == "sigmoid"
+        mean, spread = (_centre(self.objective, self.units), 1.0) if sigmoid else self.units
+        biases, root = (self.user[u, kernels.BIAS] * spread, self.item[i, kernels.BIAS] * spread), math.sqrt(spread)
+        return Factors(mean, *biases, self.P[u, k] * root, self.Q[i, k] * root, self.objective, self.train.tables)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that passes change."""
@@ -193,10 +191,9 @@ class Descent:
     def describe(self) -> dict[str, Any]:
         """What makes two fits the same."""
         rates = [self.schedule(p / 16) for p in range(17)]
-        valid = None if self.valid is None else self.valid.fingerprint()
         fit = {"solver": "sgd", "n_epochs": self.n_epochs, "rates": rates, "reg": list(self.reg), "key": self.key}
-        shape = {"n_factors": self.shape.n_factors, "link": self.shape.link, "y_range": str(self.shape.y_range)}
-        return {**fit, **shape, "train": self.ratings.fingerprint(), "valid": valid}
+        model = {"n_factors": self.n_factors, "link": self.objective.link, "y_range": str(self.objective.y_range)}
+        return {**fit, **model, "units": list(self.units), "train": self.train.fingerprint()}
 
 
 def first_factors(n: np.ndarray, at: np.ndarray, n_factors: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -218,33 +215,43 @@ def first_biases(n: np.ndarray, at: np.ndarray, reg: Ridge) -> np.ndarray:
     return x
 
 
-def _schedule(lr: float | Schedule) -> Schedule:
-    if callable(lr):
-        return lr
-    check_positive(lr=lr)
-    return cosine(lr)
+# The link --------------------------------------------------------------------------------------------------------
 
 
-def _link(ratings: Ratings, link: Link, y_range: tuple[float, float] | None) -> tuple[Link, tuple[float, float], float]:
-    """(link, its range, the mean on its inner scale)."""
-    mean = mean_of(ratings)
+def _range(train: Ratings, link: Link, y_range: tuple[float, float] | None) -> tuple[float, float]:
+    """Where scores are clipped, or the sigmoid's asymptotes."""
+    if y_range is not None:
+        return y_range
+    low, high = clip_range(train)
     if link == "identity":
-        return link, clip_range(ratings, y_range), mean
-    if link != "sigmoid":
-        raise SettingError(f"link is {link!r}.", hint="'identity' or 'sigmoid'.")
-    low, high = clip_range(ratings, y_range)
+        return low, high
     if not math.isfinite(high - low):
-        raise DataError(f"every rating in train is {mean:g}; a sigmoid has no range.", hint="declare y_range=(…, …).")
-    padding = PADDING * (high - low) if y_range is None else 0.0
-    low, high = low - padding, high + padding
-    share = min(max((mean - low) / (high - low), 1e-3), 1 - 1e-3)
-    return link, (low, high), math.log(share / (1 - share))
+        raise DataError(
+            f"every rating in train is {train.explicit()[0]:g}; a sigmoid has no range.", hint="declare y_range=(…, …)."
+        )
+    padding = PADDING * (high - low)
+    return low - padding, high + padding
+
+
+def _centre(objective: Objective, units: Units) -> float:
+    """Where a sigmoid answers train's mean: the mean of Factors."""
+    low, high = objective.y_range
+    share = min(max((units.mean - low) / (high - low), 1e-3), 1 - 1e-3)
+    return math.log(share / (1 - share))
+
+
+def _kernel_link(objective: Objective, units: Units) -> tuple[np.float32, np.float32, np.float32]:
+    """The kernel's (mean, low, width), in the units; width 0 is the identity."""
+    if objective.link == "identity":
+        return np.float32(0), np.float32(0), np.float32(0)
+    low, high = map(units.inside, objective.y_range)
+    return np.float32(_centre(objective, units)), np.float32(low), np.float32(high - low)
 
 
 @contextmanager
-def _folder(ratings: Ratings, scratch: str | Path | None) -> Iterator[Path | None]:
+def _folder(train: Ratings, scratch: str | Path | None) -> Iterator[Path | None]:
     """An empty folder for the copy by block, gone afterwards; None to hold it in memory."""
-    if scratch is None and not _blocks.on_disk(ratings.users):
+    if scratch is None and not on_disk(train.users):
         yield None
         return
     with tempfile.TemporaryDirectory(dir=scratch, prefix="dotbias-") as folder:

@@ -58,7 +58,7 @@ def parse(text: bytes, folder: Path) -> dict[str, Any]:
     where = folder / MANIFEST
     again = "save the model again, or restore the folder from a copy."
     try:
-        manifest = json.loads(text)
+        manifest = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as e:
         raise ModelFileError(f"{where} is cut or damaged: {e}", hint=again) from e
     number = manifest.get("format") if isinstance(manifest, dict) else None
@@ -76,6 +76,10 @@ def parse(text: bytes, folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     def refuse(what: str) -> ModelFileError:
         return ModelFileError(f"{where}: {what}.", hint="this is not what save() writes: do not trust the folder.")
@@ -83,6 +87,12 @@ def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     for field in ("settings", "metrics", "scorer", "data", "blobs"):
         if not isinstance(manifest.get(field), dict):
             raise refuse(f"{field} is missing or no table")
+    for field in ("dotbias", "created"):
+        if not isinstance(manifest.get(field), str):
+            raise refuse(f"{field} is {manifest.get(field)!r}")
+    for field in ("n_ratings", "n_users", "n_items"):
+        if type(n := manifest["data"].get(field)) is not int or n < 0:
+            raise refuse(f"{field} is {n!r}")
     if not isinstance(manifest.get("kind"), str) or manifest["kind"] not in LOADERS:
         raise refuse(f"the kind {manifest.get('kind')!r} has no loader")
     roles = set(manifest["blobs"])
@@ -91,7 +101,7 @@ def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     for role, blob in manifest["blobs"].items():
         suffix = "safetensors" if role == "weights" else "parquet"
         named = isinstance(blob, dict) and isinstance(blob.get("sha256"), str) and type(blob.get("size")) is int
-        if not named or not re.fullmatch(r"[0-9a-f]{64}", blob["sha256"]):
+        if not named or not re.fullmatch(r"[0-9a-f]{64}", blob["sha256"]) or blob["size"] < 0:
             raise refuse(f"the entry of {role} is {blob!r}")
         if blob.get("file") != f"{BLOBS}/{blob['sha256']}.{suffix}":
             raise refuse(f"{role} points to {blob.get('file')!r}, which is no blob of this folder")

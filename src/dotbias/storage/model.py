@@ -14,14 +14,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..errors import ModelFileError, SettingError, did_you_mean, require
-from ..files import write
+from ..errors import DotbiasError, FileError, ModelFileError, SettingError, did_you_mean, require
+from ..files import as_path, exists, write
 from ..ratings import Ids, Ratings
+from ..readers import neighbours, parquet
 from ..scorer import Scorer, State, Stored, check_rows, demand
-from .disk import check_writable, lock, read, remove_others, sync
+from .arrays import check_arrays
+from .disk import MANIFEST_BYTES, check_room, lock, read, read_plain, refuse_others, remove_others, sync
 from .manifest import BLOBS, FORMAT, LOADERS, MANIFEST, parse, to_json, version
 
 NEEDS_TORCH = {"net"}
+LOG_CELLS = 1_000_000  # a training log has no more: rows × columns
+N_ROWS = {  # the count in the manifest's data that a table must have
+    "interactions": "n_ratings",
+    **{f"{side}_{what}": f"n_{side}s" for side in ("user", "item") for what in ("ids", "table")},
+}
+IDS = (pl.Int64, pl.String)
+INTERACTIONS = {"user": pl.Int32, "item": pl.Int32, "value": pl.Float32, "time": pl.Int64, "cold": pl.Boolean}
 _TRIES = 3  # a reader whose model is replaced meanwhile starts again
 
 
@@ -72,12 +81,12 @@ def save(
         The folder.
 
     Raises:
-        ModelFileError: if the folder holds something else, or cannot be written.
+        ModelFileError: if the folder holds something else, or cannot be written; the older model is still there.
         SettingError: if the scorer cannot be stored, or settings are not what JSON can hold.
     """
-    folder = Path(folder)
-    state = _state_of(scorer)
+    folder = as_path(folder)
     check_rows(scorer, ratings, "ratings")
+    state = _state_of(scorer, ratings)
     blobs = _encode(state, ratings, log)
     manifest = {
         "format": FORMAT,
@@ -92,7 +101,8 @@ def save(
     }
     text = to_json(manifest)
     try:
-        check_writable(folder)
+        refuse_others(folder)
+        check_room(folder, len(text) + sum(len(content) for _, content in blobs.values()))
         (folder / BLOBS).mkdir(parents=True, exist_ok=True)
         with lock(folder):
             for name, content in blobs.values():
@@ -104,16 +114,25 @@ def save(
             remove_others(folder, {Path(name).name for name, _ in blobs.values()})
     except ModelFileError:
         raise
+    except FileError as e:
+        raise ModelFileError(f"the model cannot be written to {folder}: {e.what}", hint=e.hint) from e
     except OSError as e:
         raise ModelFileError(f"the model cannot be written to {folder}: {e}", hint="is there room, and leave?") from e
     return folder
 
 
-def _state_of(scorer: Any) -> State:
+def _state_of(scorer: Any, ratings: Ratings) -> State:
     hint = "give its class state() -> dotbias.scorer.State and list Stored in its offers, or store its factors()."
     state = demand(scorer, Stored, why="being stored", hint=hint).state()
     if state.kind not in LOADERS:
         raise SettingError(f"no loader knows the kind {state.kind!r}.", hint=did_you_mean(state.kind, LOADERS))
+    try:
+        check_arrays(state.kind, state.arrays, state.settings, ratings.n_users, ratings.n_items)
+    except ModelFileError as e:
+        raise SettingError(
+            f"this {state.kind} model cannot be stored with these ratings: {e.what}",
+            hint="save it with the ratings it was fitted on.",
+        ) from e
     return state
 
 
@@ -168,7 +187,8 @@ def _describe(ratings: Ratings) -> dict[str, Any]:
 
 def is_model(folder: str | Path) -> bool:
     """Whether the folder has a manifest; whether it is whole, only :func:`load` finds out."""
-    return (Path(folder) / MANIFEST).is_file()
+    place = as_path(folder) / MANIFEST
+    return exists(place) and place.is_file()
 
 
 def load(folder: str | Path) -> StoredModel:
@@ -178,41 +198,52 @@ def load(folder: str | Path) -> StoredModel:
         ModelFileError: if it is missing, cut, altered, hostile, or made by a newer format.
         MissingExtraError: if its kind needs a library that is not installed.
     """
-    folder = Path(folder)
-    for _ in range(_TRIES):
-        text = _manifest_bytes(folder)
-        try:
-            return _load(folder, parse(text, folder))
-        except ModelFileError:
-            if _manifest_bytes(folder) == text:
-                raise
-        except OSError as e:
-            raise ModelFileError(f"the model in {folder} cannot be read: {e}", hint="may you read these files?") from e
+    folder = as_path(folder)
+    try:
+        for _ in range(_TRIES):
+            text = _manifest_bytes(folder)
+            try:
+                return _load(folder, parse(text, folder))
+            except ModelFileError:
+                if _manifest_bytes(folder) == text:
+                    raise
+    except DotbiasError:
+        raise
+    except OSError as e:
+        raise ModelFileError(f"the model in {folder} cannot be read: {e}", hint="may you read these files?") from e
     raise ModelFileError(f"{folder} is being replaced again and again.", hint="load it when saving is over.")
 
 
 def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
-    if not path.is_file():
-        near = [p.name for p in folder.parent.iterdir() if is_model(p)] if folder.parent.is_dir() else []
-        where = f"the folder {folder} holds no model" if folder.is_dir() else f"there is no model {folder}"
+    if not exists(path):
+        near = [name for name in neighbours(folder) if is_model(folder.with_name(name))]
+        there = exists(folder) and folder.is_dir()
+        where = f"the folder {folder} holds no model" if there else f"there is no model {folder}"
         raise ModelFileError(f"{where} ({MANIFEST} is missing).", hint=did_you_mean(folder.name, near))
-    return path.read_bytes()
+    text = read_plain(path, limit=MANIFEST_BYTES + 1)
+    if len(text) > MANIFEST_BYTES:
+        raise ModelFileError(f"{path} has more than {MANIFEST_BYTES:,} bytes.", hint="do not trust the folder.")
+    return text
 
 
 def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
     from safetensors.numpy import load as from_safetensors
 
-    loader = _find_loader(manifest["kind"])
+    loader, data = _find_loader(manifest["kind"]), manifest["data"]
     blobs = {role: read(folder, blob) for role, blob in manifest["blobs"].items()}
     try:
-        arrays = from_safetensors(blobs["weights"])
-        tables = {k: pl.read_parquet(io.BytesIO(b), use_statistics=False) for k, b in blobs.items() if k != "weights"}
-        ratings = _ratings(tables, manifest["data"])
+        arrays = from_safetensors(blobs.pop("weights"))
+        check_arrays(manifest["kind"], arrays, manifest["scorer"], data["n_users"], data["n_items"])
+        tables = {role: _table(role, content, data) for role, content in blobs.items()}
+        ratings = _ratings(tables, data)
         scorer = loader.from_state(arrays, manifest["scorer"], ratings.tables)
+    except FileError as e:  # too large for this machine, as far as we know
+        raise ModelFileError(f"the model in {folder}: {e.what}", hint=e.hint) from e
     except Exception as e:  # whole by its hashes, yet not readable: say so, whatever the parser raised
+        why = e.what if isinstance(e, DotbiasError) else f"{type(e).__name__}: {e}"
         raise ModelFileError(
-            f"the model in {folder} is whole, but cannot be understood: {type(e).__name__}: {e}",
+            f"the model in {folder} is whole, but cannot be understood: {why}",
             hint=f"it was written by dotbias {manifest['dotbias']}; this is {version()}.",
         ) from e
     log = (
@@ -221,6 +252,30 @@ def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
         else None
     )
     return StoredModel(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
+
+
+def _table(role: str, content: bytes, data: dict[str, Any]) -> pl.DataFrame:
+    """A blob's table, decoded only if it has the rows that the manifest says; then its columns are checked."""
+    rows = parquet.size_of(content, role).rows
+    expected = data[N_ROWS[role]] if role in N_ROWS else rows
+    if rows != expected:
+        raise ModelFileError(f"{role} has {rows:,} rows, not {expected:,}.")
+    if role == "log" and rows * len(parquet.names(content, role)) > LOG_CELLS:
+        raise ModelFileError(f"the log has {rows:,} rows; no training log is that long.")
+    table = parquet.read(content, role)
+    if role == "interactions":
+        _check_columns(table, role, INTERACTIONS, ("user", "item"))
+        if "value" in table.columns and not bool(table["value"].is_finite().all()):
+            raise ModelFileError("ratings are NaN or infinite.")
+    elif role.endswith("_ids") and (table.columns != ["id"] or table["id"].dtype not in IDS):
+        raise ModelFileError(f"{role} has the columns {dict(table.schema)}.")
+    return table
+
+
+def _check_columns(table: pl.DataFrame, role: str, types: Mapping[str, Any], needed: Sequence[str]) -> None:
+    wrong = {name: kind for name, kind in table.schema.items() if types.get(name) != kind}
+    if wrong or not set(needed) <= set(table.columns) or any(c.null_count() for c in table.get_columns()):
+        raise ModelFileError(f"{role} has the columns {dict(table.schema)}, or empty cells.")
 
 
 def _find_loader(kind: str) -> Any:
@@ -235,27 +290,22 @@ def _find_loader(kind: str) -> Any:
 
 
 def _ratings(tables: dict[str, pl.DataFrame], data: dict[str, Any]) -> Ratings:
-    """The training ratings, with every row inside its id table."""
-    ids = {side: Ids(tables[f"{side}_ids"]["id"]) for side in ("user", "item")}
+    """The training ratings; Ratings itself refuses rows outside the id tables, and side tables of other lengths."""
     stored = tables["interactions"]
-    columns = {name: stored[name].to_numpy() if name in stored.columns else None for name in ("value", "time", "cold")}
-    rows = {side: stored[side].to_numpy().astype(np.int32, copy=False) for side in ("user", "item")}
-    for side in ("user", "item"):
-        if len(rows[side]) and not (rows[side].min() >= 0 and rows[side].max() < len(ids[side])):
-            raise ValueError(f"a rating names a {side} row outside the {len(ids[side])} ids")
-        table = tables.get(f"{side}_table")
-        if table is not None and len(table) != len(ids[side]):
-            raise ValueError(f"the {side} table has {len(table)} rows for {len(ids[side])} ids")
+    columns = {name: stored[name].to_numpy() if name in stored.columns else None for name in INTERACTIONS}
+    notes = data["notes"]
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ModelFileError(f"the notes are {notes!r}.")
     return Ratings(
-        rows["user"],
-        rows["item"],
+        columns["user"],  # type: ignore[arg-type]
+        columns["item"],  # type: ignore[arg-type]
         columns["value"],
         columns["time"],
-        ids["user"],
-        ids["item"],
+        Ids(tables["user_ids"]["id"]),
+        Ids(tables["item_ids"]["id"]),
         user_table=tables.get("user_table"),
         item_table=tables.get("item_table"),
-        y_range=None if data["y_range"] is None else (data["y_range"][0], data["y_range"][1]),
+        y_range=data["y_range"],
         cold=columns["cold"],
-        notes=tuple(data["notes"]),
+        notes=tuple(notes),
     )
