@@ -80,7 +80,7 @@ def test_fit_reports_and_saves_a_fit_on_everything(run, files):
     assert "are in train" in err
 
 
-@pytest.mark.parametrize("name", ["random:0.2", "last:1", "time:0.2", "lesson"])
+@pytest.mark.parametrize("name", ["random:0.2", "last:1", "last-share:0.2", "time:0.2", "lesson"])
 def test_a_named_split_saves_the_fit_on_train_alone(run, files, name):
     code, out, err = run("fit", "all.csv", "--fitter", "mean", "--split", name, "-o", "model", "--json")
     assert code == 0, err
@@ -101,8 +101,21 @@ def test_evaluate_agrees_with_fit(run, files):
         assert code == 0
         again = json.loads(out)
         assert again.keys() >= KEYS | ERRORS
-        for key in (*ERRORS, "n_train", "n_test", "n_cold_rows", "fitter", "settings"):
+        for key in (*ERRORS, "ndcg@10", "reference", "by", "n_train", "n_test", "n_cold_rows", "fitter", "settings"):
             assert again[key] == fitted[key], key
+
+
+def test_popularity_stands_beside_the_ranking(run, files):
+    code, out, err = run("fit", "all.csv", "--fitter", "bias", "--split", "last-share:0.2", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    beside = result["reference"]["popular"]
+    assert 0 <= result["ndcg@10_interval"][0] <= result["ndcg@10"] <= 1 and 0 < beside["ndcg@10"] < 1
+    assert result["question"] == split.NEXT and set(result["by"]) >= {"user_ratings", "item_ratings", "known"}
+    code, out, _ = run("fit", "all.csv", "--fitter", "bias", "--split", "last-share:0.2")
+    assert code == 0
+    for text in ("RMSE", "NDCG@10", "popular", f"{beside['ndcg@10']:.4f}", split.NEXT.split(":")[0]):
+        assert text in out
 
 
 @pytest.mark.parametrize("fitter", ["dot", "dot_bias", "net"])

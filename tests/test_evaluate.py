@@ -11,7 +11,7 @@ import pytest
 from dotbias import metrics, split
 from dotbias.baselines import bias, mean
 from dotbias.errors import DataError, SettingError
-from dotbias.evaluation import bootstrap, compare, cross_validate, evaluate
+from dotbias.evaluation import bootstrap, compare, cross_validate, evaluate, scored
 from dotbias.factors import Factors
 from dotbias.ratings import Ids
 from dotbias.scorer import Scorer, Timed
@@ -38,10 +38,12 @@ def test_headline_is_all_rows_and_warm_stands_beside_it():
 
 def test_cold_counts_without_train_are_inferred_or_unknown():
     scorer, train, test = fitted()
-    told = test.take(np.isin(test.users, test.users[~test.cold]))  # all these users are known: so it is the items
-    assert evaluate(scorer, told).to_dict() == evaluate(scorer, told, train=train).to_dict()
-    told = test.take(np.isin(test.items, test.items[~test.cold]))
-    assert evaluate(scorer, told).to_dict() == evaluate(scorer, told, train=train).to_dict()
+    for rows in (np.isin(test.users, test.users[~test.cold]), np.isin(test.items, test.items[~test.cold])):
+        told = test.take(rows)  # all these users are known: so it is the items; and the other way round
+        without, given = evaluate(scorer, told).to_dict(), evaluate(scorer, told, train=train).to_dict()
+        groups = without.pop("by"), given.pop("by")
+        assert without == given
+        assert list(groups[0]) == ["known"] and groups[0]["known"]["warm"] == groups[1]["known"]["warm"]
     both = test.take((test.users == 0) & (test.items < 5))  # nothing here tells whether user or items are cold
     report = evaluate(scorer, both)
     assert report.n_cold_users is None and report.n_cold_rows == len(both) and report.warm == {}
@@ -53,8 +55,9 @@ def test_cold_counts_without_train_are_inferred_or_unknown():
 def test_json_keys():
     scorer, train, test = fitted()
     out = json.loads(json.dumps(evaluate(scorer, test, train=train).to_dict(), allow_nan=False))
-    names = {f"{m}{s}" for m in ("rmse", "mse", "mae") for s in ("", "_interval", "_warm")}
-    assert set(out) == names | {"n_test", "n_users", "n_cold_users", "n_cold_items", "n_cold_rows", "notes"}
+    names = {f"{m}{s}" for m in ("rmse", "mse", "mae") for s in ("", "_interval", "_warm", "_users")}
+    counts = {"n_test", "n_users", "n_cold_users", "n_cold_items", "n_cold_rows"}
+    assert set(out) == names | counts | {"notes", "question", "reference", "by"}
     assert len(out["rmse_interval"]) == 2
 
 
@@ -63,22 +66,30 @@ def test_same_rng_same_bits_and_blocks_change_nothing(monkeypatch):
     first = evaluate(scorer, test, n_resamples=100, rng=3)
     assert evaluate(scorer, test, n_resamples=100, rng=3) == first
     assert evaluate(scorer, test, n_resamples=100, rng=4).interval != first.interval
-    monkeypatch.setattr(bootstrap, "BLOCK", 7)
+    monkeypatch.setattr(scored, "BLOCK", 7)
     monkeypatch.setattr(bootstrap, "RESAMPLE_BLOCK", 300)
     blocked = evaluate(scorer, test, n_resamples=100, rng=3)
     assert blocked.rmse == pytest.approx(first.rmse, abs=1e-12)
     assert blocked.interval["mse"] == pytest.approx(first.interval["mse"], abs=1e-12)
 
 
-def test_the_interval_is_that_of_a_plain_bootstrap_over_users():
+def test_the_interval_is_that_of_a_studentised_bootstrap_over_users():
+    """By the book: draw users, and the mean error, and its own standard error; t of each draw; turn round."""
     scorer, _, test = fitted()
     error = metrics.squared_error(scorer.score(test.users, test.items), test.values)
     rng, users = np.random.default_rng(0), np.unique(test.users)
-    of = {u: error[test.users == u] for u in users}
-    draws = [np.concatenate([of[u] for u in rng.choice(users, len(users))]).mean() for _ in range(2000)]
-    expected = np.percentile(draws, (2.5, 97.5))
+    sums = np.array([(error[test.users == u].sum(), (test.users == u).sum()) for u in users])
+
+    def mean_and_error(of):
+        mean = of[:, 0].sum() / of[:, 1].sum()
+        return mean, np.sqrt(((of[:, 0] - mean * of[:, 1]) ** 2).sum()) / of[:, 1].sum()
+
+    mean, own = mean_and_error(sums)
+    drawn = [mean_and_error(sums[rng.integers(len(users), size=len(users))]) for _ in range(4000)]
+    t = np.percentile([(m - mean) / s for m, s in drawn], (97.5, 2.5))
     low, high = evaluate(scorer, test, n_resamples=4000).interval["mse"]
-    assert (low, high) == pytest.approx(expected, abs=0.06 * (high - low))
+    assert (low, high) == pytest.approx(tuple(mean - t * own), abs=0.04 * (high - low))
+    assert evaluate(scorer, test, n_resamples=4000).interval["rmse"] == pytest.approx((low**0.5, high**0.5))
 
 
 def test_the_interval_covers_the_truth_about_19_times_in_20():

@@ -86,6 +86,47 @@ def test_last_against_brute_force(ratings, n, valid):
     assert (set() if parts.valid is None else set(parts.valid.pairs().tolist())) == held["valid"]
 
 
+@given(mine.ratings(min_size=4), fractions)
+def test_last_share_against_brute_force(ratings, asked):
+    valid, test = asked
+    try:
+        parts = split.last_share(ratings, test=test, valid=valid)
+    except DataError:
+        return
+    check(parts, ratings)
+    times = np.zeros(len(ratings), int) if ratings.times is None else ratings.times
+    held = {"test": set(), "valid": set()}
+    for user in range(ratings.n_users):
+        own = sorted(np.flatnonzero(ratings.users == user), key=lambda k: (times[k], k))  # ties: file order
+        latest = own[1:][::-1]  # one stays in train
+        n_test, n_valid = (int((f or 0) * len(own) + 0.5) for f in (test, valid))
+        held["test"] |= set(ratings.pairs()[latest[:n_test]].tolist())
+        held["valid"] |= set(ratings.pairs()[latest[n_test : n_test + n_valid]].tolist())
+    for name in held:
+        part = getattr(parts, name)
+        assert (set() if part is None else set(part.pairs().tolist())) == held[name]
+
+
+def test_each_split_says_which_question_it_answers(world):
+    ratings = world.ratings
+    asked = {
+        split.HOLES: [split.lesson(ratings), split.random(ratings, rng=0), split.per_user(ratings, rng=0)],
+        split.NEXT: [split.last(ratings), split.last_share(ratings, valid=0.1)],
+        split.TOMORROW: [split.by_time(ratings)],
+    }
+    asked[split.HOLES] += split.folds(ratings, 2, rng=0)
+    for question, made in asked.items():
+        for parts in made:
+            assert parts.question == parts.test.question == question and question in repr(parts)
+            assert parts.train.question is None
+    assert split.last_share(ratings, valid=0.1).valid.question == split.NEXT
+    inner = split.random(split.last_share(ratings).train, rng=0)
+    assert inner.question == inner.test.question == split.HOLES
+    assert split.random(split.by_time(ratings).test, rng=0).train.question is None
+    for cut in (split.lesson, split.random, split.per_user, split.folds, split.last, split.last_share, split.by_time):
+        assert "question:" in cut.__doc__
+
+
 @given(mine.ratings(min_size=10, times=True), fractions)
 def test_by_time_parts_follow_each_other(ratings, asked):
     valid, test = asked
@@ -148,7 +189,7 @@ def test_the_lessons_split(data):
     check(parts, ratings)
     assert parts.valid is None
     assert parts.cold() == {"test": Cold(users=0, items=667, rows=742)}
-    assert repr(parts) == "Split(train 80,004, test 20,000; test: 742 cold rows)"
+    assert repr(parts) == f"Split(train 80,004, test 20,000; test: 742 cold rows)\nIt asks: {split.HOLES}"
     held = np.sort(split.lesson_rows(len(ratings)))
     assert parts.test.pairs().tolist() == ratings.pairs()[held].tolist()
     train, valid, test = split.lesson(ratings, 0.1, seed=43)
@@ -176,6 +217,8 @@ def test_predefined_brings_parts_onto_one_table():
         assert after.to_frame().equals(before.to_frame())
     assert parts.cold() == {"valid": Cold(1, 1, 2), "test": Cold(1, 1, 2)}
     assert split.predefined(train, None, valid=valid).test is None
+    assert parts.question is None
+    assert split.predefined(train, test, question=split.NEXT).test.question == split.NEXT
 
 
 def test_predefined_after_like_and_with_tables():
@@ -221,6 +264,7 @@ one = Ratings.from_frame(pl.DataFrame({"user": [1], "item": [1], "rating": [3], 
         lambda r: split.random(r, test=0.5),
         lambda r: split.per_user(r, test=0.5),
         split.last,
+        split.last_share,
         split.by_time,
         lambda r: split.by_time(r, test=0.5),
     ],
@@ -239,6 +283,7 @@ def test_one_rating_cannot_be_split(cut):
         (lambda r: split.random(r, test=None), "nothing cannot be held out"),
         (lambda r: split.per_user(r, test=-1), "-1 cannot be held out"),
         (lambda r: split.lesson(r, float("nan")), "nan cannot be held out"),
+        (lambda r: split.last_share(r, test=1.0), "1.0 cannot be held out"),
         (lambda r: split.last(r, n=0), "n is 0"),
         (lambda r: split.last(r, valid=1.5), "valid is 1.5"),
         (lambda r: split.folds(r, 1), "k is 1, for 3,000 ratings"),

@@ -74,6 +74,7 @@ AUTO = "auto"
 FITTERS = (
     Fitter(AUTO, "solvers.choice:auto", about="gibbs with everything that is there, or sgd where that takes too long"),
     Fitter("mean", "baselines:mean", about="the mean rating"),
+    Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
     Fitter("knn", "baselines:knn", about="biases, corrected by the most similar items that the user rated"),
     Fitter("dot", "gradient:fit_dot", "torch", about="the lesson's dot product, by gradient"),

@@ -45,6 +45,7 @@ class Ratings:
         y_range: the declared scale (low, high), or None where none was declared (never taken from held-out rows).
         cold: (N,) bool: in a held-out part, the ratings whose user or item train never saw; None elsewhere.
         notes: what reading and filtering changed or found, counted, for people.
+        question: in a held-out part, which question its split asks (see ``split``); None elsewhere.
     """
 
     users: np.ndarray
@@ -58,6 +59,7 @@ class Ratings:
     y_range: tuple[float, float] | None = None
     cold: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    question: str | None = None
 
     def __post_init__(self) -> None:
         kinds = {"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "cold": np.bool_}

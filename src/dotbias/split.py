@@ -1,7 +1,15 @@
 """Which ratings are learnt from, and which are held out: ``Split(train, valid, test)``.
 
 All parts share the id tables of the ratings they came from, and keep their order. ``valid`` may steer a fit (when to
-stop, which settings), ``test`` never does. This module knows ratings, and nothing of models.
+stop, which settings), ``test`` never does. Each split answers one question, and says which: in its docstring, in
+``Split.question``, in the held-out parts, and so in every report on them.
+
+    lesson, random, per_user, folds    HOLES     fill the holes: the rest of what these people rated
+    last, last_share                   NEXT      the next ratings of people we know
+    by_time                            TOMORROW  tomorrow, newcomers included
+
+Ratings of one second stand in the order of the file, which is the same on every machine. This module knows ratings, and
+nothing of models.
 """
 
 from __future__ import annotations
@@ -17,6 +25,10 @@ import polars as pl
 from .errors import DataError, SettingError
 from .ratings import Ids, Ratings
 from .rng import Rng, numpy_rng
+
+HOLES = "fill the holes: what would people give to the rest of what they rated?"
+NEXT = "the next ratings of people we know: what do they give to what they rate last?"
+TOMORROW = "tomorrow, newcomers included: what is given after a moment, by whomever, to whatever?"
 
 
 class Cold(NamedTuple):
@@ -41,8 +53,10 @@ class Split:
         train: what is learnt from.
         valid: what may steer the fit, or None where not asked for.
         test: what is only reported, or None where not asked for.
+        question: which question the held-out parts answer, for reports; None where nobody said.
 
-    ``valid.cold`` and ``test.cold`` are masks (N,) of the ratings whose user or item train never saw.
+    ``valid.cold`` and ``test.cold`` are masks (N,) of the ratings whose user or item train never saw;
+    ``valid.question`` and ``test.question`` are the split's.
 
     Raises:
         DataError: if a part is empty, or the parts number their ids differently.
@@ -51,6 +65,7 @@ class Split:
     train: Ratings
     valid: Ratings | None = None
     test: Ratings | None = None
+    question: str | None = None
 
     def __post_init__(self) -> None:
         known = self.train.user_counts > 0, self.train.item_counts > 0
@@ -60,7 +75,8 @@ class Split:
             if part.n_users != self.train.n_users or part.n_items != self.train.n_items:
                 raise DataError(f"train and {name} have different id tables.", hint="split.predefined(train, test)")
             cold = None if name == "train" else ~(known[0][part.users] & known[1][part.items])
-            object.__setattr__(self, name, dataclasses.replace(part, cold=cold))
+            question = None if name == "train" else self.question
+            object.__setattr__(self, name, dataclasses.replace(part, cold=cold, question=question))
 
     def __iter__(self) -> Iterator[Ratings | None]:
         return iter((self.train, self.valid, self.test))
@@ -68,7 +84,7 @@ class Split:
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {len(part):,}" for name, part in self.parts().items())
         cold = "".join(f"; {name}: {c.rows:,} cold rows" for name, c in self.cold().items() if c.rows)
-        return f"Split({parts}{cold})"
+        return f"Split({parts}{cold})" + (f"\nIt asks: {self.question}" if self.question else "")
 
     def parts(self) -> dict[str, Ratings]:
         """The parts that were asked for, by name."""
@@ -106,6 +122,8 @@ def lesson_rows(n: int, *, cv_idx: int = 0, val_pct: float = 0.2, seed: int = 42
 def lesson(ratings: Ratings, fraction: float = 0.2, *, seed: int = 42) -> Split:
     """The lesson's random split of rows in file order; the held-out rows are ``test``.
 
+    Its question: fill the holes.
+
     Args:
         ratings: in the file's order.
         fraction: of the rows, rounded down.
@@ -117,11 +135,13 @@ def lesson(ratings: Ratings, fraction: float = 0.2, *, seed: int = 42) -> Split:
     _check_fractions(fraction)
     held = np.zeros(len(ratings), np.int8)
     held[lesson_rows(len(ratings), val_pct=fraction, seed=seed)] = 2
-    return _cut(ratings, held, ask=(None, fraction))
+    return _cut(ratings, held, ask=(None, fraction), question=HOLES)
 
 
 def random(ratings: Ratings, *, test: float | None = 0.1, valid: float | None = None, rng: Rng = None) -> Split:
     """Ratings drawn at random, whoever's they are.
+
+    Its question: fill the holes. Sessions, and what comes later, are cut through: train holds ratings of the same day.
 
     Args:
         ratings: N ratings.
@@ -139,11 +159,13 @@ def random(ratings: Ratings, *, test: float | None = 0.1, valid: float | None = 
     shuffled = numpy_rng(rng).permutation(len(ratings))
     held[shuffled[:n_test]] = 2
     held[shuffled[n_test : n_test + n_valid]] = 1
-    return _cut(ratings, held, ask=(valid, test))
+    return _cut(ratings, held, ask=(valid, test), question=HOLES)
 
 
 def per_user(ratings: Ratings, *, test: float | None = 0.2, valid: float | None = None, rng: Rng = None) -> Split:
     """Of each user's ratings a fraction, drawn at random and rounded to the nearest count; one at least stays in train.
+
+    Its question: fill the holes, of each user alike.
 
     Args:
         ratings: N ratings.
@@ -157,13 +179,13 @@ def per_user(ratings: Ratings, *, test: float | None = 0.2, valid: float | None 
     """
     _check_fractions(test, valid)
     rank = _rank(ratings.users, numpy_rng(rng).permutation(len(ratings)))
-    sizes = ratings.user_counts
-    n_test, n_valid = (np.floor((f or 0) * sizes + 0.5).astype(np.int64) for f in (test, valid))
-    return _cut(ratings, _hold(ratings, rank, n_test, n_valid), ask=(valid, test))
+    return _cut(ratings, _hold(ratings, rank, *_shares(ratings, test, valid)), ask=(valid, test), question=HOLES)
 
 
 def folds(ratings: Ratings, k: int = 5, *, rng: Rng = None) -> Iterator[Split]:
     """k splits, one after the other; each rating is in ``test`` exactly once, at random.
+
+    Their question: fill the holes.
 
     Sizes differ by one at most. The draw happens at the call, the parts are made as they are asked for.
 
@@ -173,7 +195,7 @@ def folds(ratings: Ratings, k: int = 5, *, rng: Rng = None) -> Iterator[Split]:
     if not isinstance(k, (int, np.integer)) or not 2 <= k <= len(ratings):
         raise SettingError(f"k is {k!r}, for {len(ratings):,} ratings.", hint="from 2 to the number of ratings.")
     fold = numpy_rng(rng).permutation(len(ratings)) % k
-    return (_cut(ratings, 2 * (fold == j), ask=(None, 1)) for j in range(k))
+    return (_cut(ratings, 2 * (fold == j), ask=(None, 1), question=HOLES) for j in range(k))
 
 
 # By time -------------------------------------------------------------------------------------------------------
@@ -182,7 +204,7 @@ def folds(ratings: Ratings, k: int = 5, *, rng: Rng = None) -> Iterator[Split]:
 def last(ratings: Ratings, *, n: int = 1, valid: int | None = None) -> Split:
     """Of each user the last ``n`` ratings by time for test, the ``valid`` before them for valid; one stays in train.
 
-    Ratings of one second stand in file order; without times, all do.
+    Its question: the next ratings of people we know. Ratings of one second stand in file order; without times, all do.
 
     Args:
         ratings: N ratings.
@@ -199,14 +221,34 @@ def last(ratings: Ratings, *, n: int = 1, valid: int | None = None) -> Split:
     backwards = _by_time(ratings)[::-1]
     rank = _rank(ratings.users, backwards)
     n_test, n_valid = (np.full(ratings.n_users, k or 0, np.int64) for k in (n, valid))
-    return _cut(ratings, _hold(ratings, rank, n_test, n_valid), ask=(valid, n))
+    return _cut(ratings, _hold(ratings, rank, n_test, n_valid), ask=(valid, n), question=NEXT)
+
+
+def last_share(ratings: Ratings, *, test: float | None = 0.2, valid: float | None = None) -> Split:
+    """Of each user the last fraction by time for test, the fraction before it for valid; one rating stays in train.
+
+    Its question: the next ratings of people we know; each user counts by how much they rated. Counts are rounded to the
+    nearest (a half: up). Ratings of one second stand in file order; without times, all do.
+
+    Args:
+        ratings: N ratings.
+        test: fraction of each user's ratings; None for none.
+        valid: fraction of each user's ratings.
+
+    Raises:
+        SettingError: for fractions that leave nothing to learn from.
+        DataError: if a part would be empty.
+    """
+    _check_fractions(test, valid)
+    rank = _rank(ratings.users, _by_time(ratings)[::-1])
+    return _cut(ratings, _hold(ratings, rank, *_shares(ratings, test, valid)), ask=(valid, test), question=NEXT)
 
 
 def by_time(ratings: Ratings, *, test: float | None = 0.2, valid: float | None = None) -> Split:
     """The latest ratings of all for test, those before them for valid.
 
-    Every rating of a later part is later than every rating of an earlier one: ratings of one second stay together,
-    so that a part can be larger than asked for.
+    Its question: tomorrow, newcomers included. Every rating of a later part is later than every rating of an earlier
+    one: ratings of one second stay together, so that a part can be larger than asked for.
 
     Args:
         ratings: N ratings with times.
@@ -228,19 +270,24 @@ def by_time(ratings: Ratings, *, test: float | None = 0.2, valid: float | None =
     n_valid, left = _count(valid, n), int((held == 0).sum())
     if n_valid and left:
         held[(held == 0) & (ratings.times >= ordered[max(left - n_valid, 0)])] = 1
-    return _cut(ratings, held, ask=(valid, test))
+    return _cut(ratings, held, ask=(valid, test), question=TOMORROW)
 
 
 # Predefined ----------------------------------------------------------------------------------------------------
 
 
-def predefined(train: Ratings, test: Ratings | None, *, valid: Ratings | None = None) -> Split:
+def predefined(
+    train: Ratings, test: Ratings | None, *, valid: Ratings | None = None, question: str | None = None
+) -> Split:
     """Parts that were read from files of their own, brought onto one set of id tables: train's, then what is new.
+
+    Which question it asks, only those who made the files know: say it by ``question``.
 
     Args:
         train: what is learnt from; its side tables and scale hold for all, others fill in for ids it lacks.
         test: what is only reported (read with ``like=train`` or without).
         valid: what may steer the fit.
+        question: which question it asks, for reports: such as ``split.HOLES``.
 
     Raises:
         DataError: if a pair is in two parts, ids are of different types, a part is empty, or one has ratings and
@@ -255,7 +302,7 @@ def predefined(train: Ratings, test: Ratings | None, *, valid: Ratings | None = 
             raise DataError(f"of train and {name}, one has ratings and the other has none.", hint="name rating=….")
     aligned = _on_one_table(given)
     _refuse_overlap(aligned)
-    return Split(aligned["train"], aligned.get("valid"), aligned.get("test"))
+    return Split(aligned["train"], aligned.get("valid"), aligned.get("test"), question)
 
 
 def _on_one_table(parts: dict[str, Ratings]) -> dict[str, Ratings]:
@@ -329,6 +376,11 @@ def _count(fraction: float | None, n: int) -> int:
     return int((fraction or 0) * n + 0.5)
 
 
+def _shares(ratings: Ratings, *fractions: float | None) -> list[np.ndarray]:
+    """Of each user's number of ratings these fractions, rounded to the nearest count: (U,) each."""
+    return [np.floor((f or 0) * ratings.user_counts + 0.5).astype(np.int64) for f in fractions]
+
+
 def _by_time(ratings: Ratings) -> np.ndarray:
     """Positions (N,) from the earliest to the latest, file order within a second and where there are no times."""
     return np.arange(len(ratings)) if ratings.times is None else np.argsort(ratings.times, kind="stable")
@@ -352,7 +404,9 @@ def _hold(ratings: Ratings, rank: np.ndarray, n_test: np.ndarray, n_valid: np.nd
     return np.where(rank < tested, 2, np.where(rank < tested + steered, 1, 0))
 
 
-def _cut(ratings: Ratings, held: np.ndarray, *, ask: tuple[float | None, float | None]) -> Split:
+def _cut(
+    ratings: Ratings, held: np.ndarray, *, ask: tuple[float | None, float | None], question: str | None = None
+) -> Split:
     """The parts: ``held`` (N,) is 0 for train, 1 for valid, 2 for test; ``ask`` says which of (valid, test) to make."""
     counts = np.bincount(held, minlength=3)
     for name, k, asked in (("train", 0, 1), ("valid", 1, ask[0]), ("test", 2, ask[1])):
@@ -362,4 +416,4 @@ def _cut(ratings: Ratings, held: np.ndarray, *, ask: tuple[float | None, float |
                 hint="hold out another share, or use more ratings.",
             )
     valid, test = (None if a is None else ratings.take(held == k) for k, a in zip((1, 2), ask, strict=True))
-    return Split(ratings.take(held == 0), valid, test)
+    return Split(ratings.take(held == 0), valid, test, question)

@@ -65,15 +65,8 @@ def describe(ratings: Ratings) -> str:
 
 
 def show_report(page: Page, report: Report) -> None:
-    """The errors as a table, and what they are of."""
-
-    def show(x: float | None) -> str:
-        return "-" if x is None else f"{x:.4f}"
-
-    rows = []
-    for name, value in report.values.items():
-        span = " to ".join(show(x) for x in report.interval[name]) if name in report.interval else "-"
-        rows.append((name.upper(), show(value), span, show(report.warm.get(name))))
-    page.table(["", *(Column(name, right=True) for name in ("all rows", "95 % interval", "warm rows"))], rows)
-    for line in repr(report).split("\n")[1 + len(rows) :]:
+    """The figures as a table, and what they are of."""
+    heads, *rows = report.rows()
+    page.table([heads[0], *(Column(name, right=True) for name in heads[1:])], rows)
+    for line in report.footer():
         page.say(line)

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 
 def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
-    """A split from its name on the command line: lesson, random:0.2, last:1, time:0.2, or one that data come with.
+    """A split by its name on the command line: lesson, random:0.2, last:1, last-share:0.2, time:0.2, or the data's own.
 
     Raises:
         SettingError: for a name that is none of these.
@@ -40,6 +40,8 @@ def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
             return split.random(ratings, test=float(value or 0.1), rng=seed)
         if name == "last":
             return split.last(ratings, n=int(value or 1))
+        if name == "last-share":
+            return split.last_share(ratings, test=float(value or 0.2))
         if name == "time":
             return split.by_time(ratings, test=float(value or 0.2))
     except ValueError as e:
@@ -49,7 +51,7 @@ def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
     known = datasets.CATALOGUE[data].splits if data in datasets.CATALOGUE else ()
     if text in known:
         return datasets.split_of(data, text)
-    hint = did_you_mean(text, ["lesson", "random:0.2", "last:1", "time:0.2", *known])
+    hint = did_you_mean(text, ["lesson", "random:0.2", "last:1", "last-share:0.2", "time:0.2", *known])
     raise SettingError(f"there is no split {text!r} of {data}.", hint=hint)
 
 
@@ -59,10 +61,11 @@ def fit(
     reading: Reading,
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings.")] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="lesson, random:0.2, last:1, time:0.2, or u1 of ml-100k.")
+        str | None,
+        typer.Option("--split", help="lesson, random:0.2, last:1, last-share:0.2, time:0.2, or u1 of ml-100k."),
     ] = None,
     fitter: Annotated[
-        str, typer.Option("--fitter", help="auto, gibbs, sgd, als, dot_bias, net, dot, knn, bias or mean.")
+        str, typer.Option("--fitter", help="auto, gibbs, sgd, als, dot_bias, net, dot, knn, bias, popular or mean.")
     ] = AUTO,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the fitter, such as n_factors=50; repeatable.")
@@ -78,7 +81,7 @@ def fit(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fit a model and report its error on held-out ratings.
+    """Fit a model and report its error on held-out ratings, and how well it ranks them.
 
     With --test or --split the model learns from the train part alone, and that model is saved. With neither, the error
     is that on a random tenth held out; then it is fitted again on everything, and that is saved.
@@ -150,11 +153,11 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
 
 def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
-    from ..evaluation import evaluate
+    from ..evaluation import SHOWN, evaluate
 
     seconds = about["seconds"]
     with common.timed(seconds, "evaluate"):
-        report = evaluate(fitted.scorer, held, train=train)
+        report = evaluate(fitted.scorer, held, train=train, metrics=SHOWN)
     if not json:
         common.show_report(Page(), report)
         Page().say(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")

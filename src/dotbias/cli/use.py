@@ -22,11 +22,12 @@ def evaluate(
     test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
     json: Json = False,
 ) -> None:
-    """The error of a saved model on held-out ratings; ratings it was fitted on are refused.
+    """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
 
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
     from .. import storage
+    from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
 
     seconds: dict[str, Any] = {}
@@ -37,7 +38,7 @@ def evaluate(
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings)
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)

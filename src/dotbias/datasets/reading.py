@@ -90,7 +90,7 @@ def split_of(
     ratings = load(name, folder=folder, offline=offline, progress=progress)
     place = find(name, folder=folder, offline=True)
     train, test = (_part(place / f"{which}.{end}", ratings) for end in ("base", "test"))
-    return split.predefined(train, test)
+    return split.predefined(train, test, question=split.HOLES)  # all in the catalogue are drawn at random
 
 
 def _part(path: Path, ratings: Ratings) -> Ratings:

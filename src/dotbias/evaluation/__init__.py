@@ -1,12 +1,30 @@
-"""How good is a scorer on ratings it has not seen: the error, and how sure we are of it.
+"""How good is a scorer on ratings it has not seen: errors, probabilities and lists, and how sure we are of each.
 
-Every figure comes with a 95 % percentile interval of a *cluster bootstrap over users* (Efron & Tibshirani 1993, ch. 8
-and 13): whole users are drawn with replacement, since one person's ratings err together. The headline covers all rows;
-the error on warm rows (user and item both seen in train) stands beside it. Scoring streams in blocks. This module knows
-scorers and ratings, not how either was made.
+Every figure comes with a 95 % interval of a *bootstrap over users*: whole users are drawn with replacement, since one
+person's ratings err together. The headline covers all rows; the figure on warm rows (user and item both seen in train)
+stands beside it, and the report holds the same by group of what is known. Scoring and ranking stream in blocks. This
+room knows scorers and ratings, not how either was made.
 """
 
-from .measure import compare, cross_validate, evaluate
-from .reports import Comparison, CrossValidation, Difference, Report
+from .measure import compare, cross_validate, evaluate, evaluate_sampled
+from .ranked import ORDERS, threshold
+from .reports import Breakdown, Comparison, CrossValidation, Difference, Part, Report
+from .summing import DEFAULT, SHOWN, MostPopular
 
-__all__ = ["Comparison", "CrossValidation", "Difference", "Report", "compare", "cross_validate", "evaluate"]
+__all__ = [
+    "DEFAULT",
+    "ORDERS",
+    "SHOWN",
+    "Breakdown",
+    "Comparison",
+    "CrossValidation",
+    "Difference",
+    "MostPopular",
+    "Part",
+    "Report",
+    "compare",
+    "cross_validate",
+    "evaluate",
+    "evaluate_sampled",
+    "threshold",
+]

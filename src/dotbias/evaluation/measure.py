@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from .. import split
-from ..errors import DataError, SettingError
-from ..metrics import METRICS
-from ..ratings import Ratings, check_same_tables, cold_rows
-from ..rng import Rng, numpy_rng
-from ..scorer import Scorer, Timed, check_rows, offers
-from .bootstrap import Sums, bootstrap, percentiles, sums
-from .reports import Comparison, CrossValidation, Difference, Report
+from ..errors import SettingError
+from ..metrics import find_metrics, sampled_lists
+from ..ratings import Ratings
+from ..rng import Rng, key, numpy_rng
+from ..scorer import Ranks, Scorer, check_rows, demand
+from . import ranked
+from .cold import with_cold
+from .reporting import compared
+from .reports import Comparison, CrossValidation, Report
+from .summing import DEFAULT, Metrics, ask_for, measure, of_sampled, pooled, popularity
 
 
 def evaluate(
@@ -23,27 +24,39 @@ def evaluate(
     test: Ratings,
     *,
     train: Ratings | None = None,
-    metrics: Sequence[str] = ("rmse", "mse", "mae"),
+    metrics: Metrics = DEFAULT,
+    order: str | ranked.Order = "rank",
+    like: float | None = None,
     n_resamples: int = 1000,
     rng: Rng = 0,
 ) -> Report:
-    """The error of ``scorer`` on held-out ratings, with its interval.
+    """Errors, probabilities and lists of ``scorer`` on held-out ratings, each with its interval.
 
     Cold rows count in the headline: a scorer must answer them (a bilinear one has zero bias and factors there). The
-    ratings' times are passed to the scorer; a scorer that uses them (``Timed``) gets a note.
+    ratings' times are passed to the scorer when it guesses ratings; a scorer that uses them (``Timed``) gets a note.
+    Lists are ranked without a time. They hold the whole catalogue but what the user rated in train and what nobody
+    did; beside each figure of lists stands that of the most popular items (by their number of ratings in train).
 
     Args:
-        scorer: anything with ``score``.
-        test: held-out ratings; rows mean what they meant to the scorer.
-        train: what the scorer was fitted on: with it, overlap is refused, and cold rows and ids are counted for sure.
-        metrics: names of METRICS.
+        scorer: anything that a fitter returns.
+        test: held-out ratings or clicks; rows mean what they meant to the scorer.
+        train: what the scorer was fitted on: with it, overlap is refused, cold rows and ids are counted for sure, and
+            figures are broken down by what is known (``known``). Lists need it.
+        metrics: names of METRICS, others such as recall@20, or Metrics.
+        order: what lists are ordered by: a name of ``ranked.ORDERS``, or a function of the scorer and user rows (B,)
+            that returns (B, I), higher is better.
+        like: the rating from which a held-out item is relevant. By default the highest value that at least 40 % of
+            train's ratings reach; the report states it. Clicks are all relevant.
         n_resamples: bootstrap draws.
         rng: seed of the draws.
 
     Raises:
-        DataError: for no ratings, implicit ones, NaN scores, id tables that differ, or pairs that train holds.
+        DataError: for no ratings, clicks where a metric needs ratings, NaN scores, id tables that differ, or pairs
+            that train holds.
+        SettingError: for metrics that are none, or that the scorer does not support; for lists without train.
     """
-    return compare({"it": scorer}, test, train=train, metrics=metrics, n_resamples=n_resamples, rng=rng).reports["it"]
+    given = {"train": train, "metrics": metrics, "order": order, "like": like}
+    return compare({"it": scorer}, test, **given, n_resamples=n_resamples, rng=rng).reports["it"]  # type: ignore[arg-type]
 
 
 def compare(
@@ -51,34 +64,26 @@ def compare(
     test: Ratings,
     *,
     train: Ratings | None = None,
-    metrics: Sequence[str] = ("rmse", "mse", "mae"),
+    metrics: Metrics = DEFAULT,
+    order: str | ranked.Order = "rank",
+    like: float | None = None,
     n_resamples: int = 1000,
     rng: Rng = 0,
 ) -> Comparison:
     """Several scorers on the same rows: each one's report, and its paired difference to the first.
 
-    The draws of users are shared, so a difference's interval is far narrower than those of the errors themselves.
+    The draws of users are shared, so a difference's interval is far narrower than those of the figures themselves.
     Arguments and errors as in :func:`evaluate`.
     """
     if not scorers:
         raise SettingError("there is nothing to compare.", hint="give a dict of names and scorers.")
-    checked = _with_cold(test, train)
-    for scorer in scorers.values():
+    ask = ask_for(metrics, order, like, train)
+    checked = with_cold(test, train)
+    found = {}
+    for name, scorer in scorers.items():
         check_rows(scorer, test, "test")
-    tables = {name: sums(scorer, checked, metrics) for name, scorer in scorers.items()}
-    draws = bootstrap(list(tables.values()), n_resamples, numpy_rng(rng))
-    notes = {name: ("rating's day given",) if _timed(s, test) else () for name, s in scorers.items()}
-    counts = _cold_counts(checked, train)
-    reports = {
-        name: _report(table, draw, metrics, counts, notes[name])
-        for (name, table), draw in zip(tables.items(), draws, strict=True)
-    }
-    names = list(scorers)
-    differences = {
-        name: {m: _difference(reports, names[0], name, draw, draws[0], m) for m in metrics}
-        for name, draw in zip(names[1:], draws[1:], strict=True)
-    }
-    return Comparison(reports, differences)
+        found[name] = measure(scorer, checked, train, ask)
+    return compared(found, popularity(checked, train, ask), ask, n_resamples, key(rng))
 
 
 def cross_validate(
@@ -87,7 +92,9 @@ def cross_validate(
     *,
     k: int = 5,
     rng: Rng = 0,
-    metrics: Sequence[str] = ("rmse", "mse", "mae"),
+    metrics: Metrics = DEFAULT,
+    order: str | ranked.Order = "rank",
+    like: float | None = None,
     n_resamples: int = 1000,
 ) -> CrossValidation:
     """Fit k times, each on all folds but one, and measure on that one.
@@ -97,107 +104,54 @@ def cross_validate(
         ratings: what to divide; give it train, and the settings chosen never saw test.
         k: number of folds.
         rng: seed of the folds, and of the bootstrap.
-        metrics: names of METRICS.
+        metrics: as in :func:`evaluate`.
+        order: as in :func:`evaluate`.
+        like: as in :func:`evaluate`; by default of all the ratings here.
         n_resamples: bootstrap draws.
     """
     generator = numpy_rng(rng)
-    tables, reports = [], []
+    ask = ask_for(metrics, order, like, ratings)
+    tables, references, reports = [], [], []
     for train, _, test in split.folds(ratings, k=k, rng=generator):
         assert train is not None and test is not None
-        scorer = fit(train)
-        checked = _with_cold(test, train)
-        table, counts = sums(scorer, checked, metrics), _cold_counts(checked, train)
-        notes = ("rating's day given",) if _timed(scorer, test) else ()
-        reports.append(_report(table, bootstrap([table], n_resamples, generator)[0], metrics, counts, notes))
-        tables.append(table)
-    whole = Sums(np.sum([t.errors for t in tables], axis=0), np.sum([t.counts for t in tables], axis=0))
-    cold = _Cold(*(_total([getattr(r, f) for r in reports]) for f in ("n_cold_users", "n_cold_items", "n_cold_rows")))
-    pooled = _report(whole, bootstrap([whole], n_resamples, generator)[0], metrics, cold, reports[0].notes)
-    return CrossValidation(tuple(reports), pooled)
+        checked = with_cold(test, train)
+        tables.append(measure(fit(train), checked, train, ask))
+        references.append(popularity(checked, train, ask))
+        reports.append(compared({"": tables[-1]}, references[-1], ask, n_resamples, key(generator)).reports[""])
+    popular = pooled([r for r in references if r is not None]) if ask.lists else None
+    whole = compared({"": pooled(tables)}, popular, ask, n_resamples, key(generator)).reports[""]
+    return CrossValidation(tuple(reports), whole)
 
 
-class _Cold(NamedTuple):
-    users: int | None
-    items: int | None
-    rows: int | None
+def evaluate_sampled(
+    scorer: Ranks,
+    users: np.ndarray,
+    items: np.ndarray,
+    negatives: np.ndarray,
+    *,
+    metrics: Metrics = ("sampled_hit_rate@10", "sampled_ndcg@10"),
+    n_resamples: int = 1000,
+    rng: Rng = 0,
+) -> Report:
+    """The sampled metrics of the NCF protocol (He et al. 2017): each held-out item among given negatives.
 
+    Args:
+        scorer: what ranks.
+        users: (G,) user rows, each once.
+        items: (G,) the held-out item row of each.
+        negatives: (G, n) item rows to rank beside it.
+        metrics: sampled metrics.
+        n_resamples: bootstrap draws.
+        rng: seed of the draws.
 
-def _with_cold(test: Ratings, train: Ratings | None) -> Ratings:
-    """The checks on what is measured; ``cold`` filled from train where it is given."""
-    test.explicit()
-    if train is None:
-        return test
-    check_same_tables(test, train.tables, "test", "train")
-    width = max(test.n_items, 1)
-    pairs = test.users.astype(np.int64) * width + test.items
-    shared = np.isin(pairs, train.users.astype(np.int64) * width + train.items)
-    if shared.any():
-        i = int(shared.argmax())
-        raise DataError(
-            f"{int(shared.sum()):,} of {len(test):,} test ratings are in train, too: the first is user "
-            f"{test.user_ids[test.users[i]]!r}, item {test.item_ids[test.items[i]]!r}.",
-            hint="hold them out before fitting: an error on known ratings says nothing.",
-        )
-    return dataclasses.replace(test, cold=cold_rows(train, test))
-
-
-def _known(rows: np.ndarray, n: int) -> np.ndarray:
-    known = np.zeros(n, bool)
-    known[rows] = True
-    return known
-
-
-def _cold_counts(test: Ratings, train: Ratings | None) -> _Cold:
-    """Counts of cold users, items and rows. From ``test.cold`` alone, whose fault it is can mostly be inferred:
-    a user with a warm row is known, and then the item of any cold row of theirs is not; where neither is: None."""
-    if test.cold is None:
-        return _Cold(None, None, None)
-    n_rows = int(test.cold.sum())
-    if train is not None:
-        known_users, known_items = _known(train.users, test.n_users), _known(train.items, test.n_items)
-        return _Cold(
-            int((~known_users[np.unique(test.users)]).sum()), int((~known_items[np.unique(test.items)]).sum()), n_rows
-        )
-    users, items = test.users[test.cold], test.items[test.cold]
-    user_known = _known(test.users[~test.cold], test.n_users)[users]  # (cold rows,)
-    item_known = _known(test.items[~test.cold], test.n_items)[items]
-    cold_users, cold_items = np.unique(users[item_known]), np.unique(items[user_known])
-    doubtful = ~(user_known | item_known)
-    users_told = np.isin(users[doubtful], cold_users).all()
-    items_told = np.isin(items[doubtful], cold_items).all()
-    return _Cold(len(cold_users) if users_told else None, len(cold_items) if items_told else None, n_rows)
-
-
-def _report(table: Sums, draws: np.ndarray, metrics: Sequence[str], cold: _Cold, notes: tuple[str, ...]) -> Report:
-    (n, n_warm), errors = table.counts.sum(axis=0), table.errors.sum(axis=0)  # (M, 2)
-    values, warm, interval = {}, {}, {}
-    for k, name in enumerate(metrics):
-        finish = METRICS[name].finish
-        values[name] = float(finish(errors[k, 0] / n))
-        if n_warm:
-            warm[name] = float(finish(errors[k, 1] / n_warm))
-        if len(draws):
-            interval[name] = percentiles(finish(draws[:, k]))
-    n_users = int((table.counts[:, 0] > 0).sum())
-    if n_users < 2:
-        notes = (*notes, "one user only: no interval.")
-    return Report(values, interval, warm, int(n), n_users, *cold, notes)
-
-
-def _difference(
-    reports: Mapping[str, Report], first: str, name: str, draw: np.ndarray, base: np.ndarray, metric: str
-) -> Difference:
-    value = reports[name].values[metric] - reports[first].values[metric]
-    if not len(draw):
-        return Difference(value, np.nan, np.nan)
-    k = list(reports[name].values).index(metric)
-    finish = METRICS[metric].finish
-    return Difference(value, *percentiles(finish(draw[:, k]) - finish(base[:, k])))
-
-
-def _timed(scorer: Scorer, test: Ratings) -> bool:
-    return test.times is not None and offers(scorer, Timed)
-
-
-def _total(counts: Sequence[int | None]) -> int | None:
-    return None if None in counts else sum(c for c in counts if c is not None)
+    Raises:
+        SettingError: for a metric that is not a sampled one.
+    """
+    chosen = find_metrics(metrics)
+    for m in chosen:
+        if not m.name.startswith("sampled_"):
+            raise SettingError(f"{m.name} is no sampled metric.", hint="sampled_hit_rate@10, or evaluate(…).")
+    demand(scorer, Ranks, why="ranking", hint="give it what a fitter returns.")
+    flat = scorer.rank(np.repeat(users, negatives.shape[1]), negatives.reshape(-1)).reshape(negatives.shape)
+    found, ask = of_sampled(chosen, sampled_lists(scorer.rank(users, items), flat), users)
+    return compared({"": found}, None, ask, n_resamples, key(rng)).reports[""]

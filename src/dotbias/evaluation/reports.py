@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SettingError
@@ -14,21 +14,55 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True, repr=False)
-class Report:
-    """The error of one scorer on held-out ratings.
+class Part(NamedTuple):
+    """Figures over some of the held-out ratings.
 
     Attributes:
-        values: metric -> its value over all rows.
-        interval: metric -> (low, high), 95 % by bootstrap over users; empty with fewer than two users.
-        warm: metric -> its value over the rows whose user and item train knew; empty where there are none, or where
-            neither the ratings nor train say which.
+        n_ratings: held-out ratings among them.
+        n_users: users of these.
+        values: metric -> its value; metrics that have nothing to count here are left out.
+        intervals: metric -> (low, high), 95 %; left out with fewer than two users that count.
+        counted: metric -> how many users count in it.
+    """
+
+    n_ratings: int
+    n_users: int
+    values: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    counted: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: n, n_users, and each metric's value, {metric}_interval and {metric}_users."""
+        out: dict[str, Any] = {"n": self.n_ratings, "n_users": self.n_users}
+        for name, value in self.values.items():
+            out[name] = value
+            out[f"{name}_interval"] = list(self.intervals[name]) if name in self.intervals else None
+            out[f"{name}_users"] = self.counted[name]
+        return out
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """The figures of one scorer on held-out ratings.
+
+    Attributes:
+        values: metric -> its value over all rows; NaN where nothing counts (a note says so).
+        interval: metric -> (low, high), 95 % by the studentised bootstrap over users; left out with fewer than two.
+        warm: metric -> its value over the rows whose user and item train knew (lists: whose user); empty where there
+            are none, or where neither the ratings nor train say which.
         n_test: number of held-out ratings.
         n_users: number of users among them.
         n_cold_users: users among them that train never saw; None where that cannot be told.
         n_cold_items: items likewise.
         n_cold_rows: ratings whose user or item train never saw.
         notes: circumstances a reader should know.
+        counted: metric -> number of users that count in it (lists: those with a relevant held-out item).
+        reference: for metrics of lists, the same figures of another order: "popular".
+        by: facet -> group -> its Part: what is known (see ``known``).
+        better: metric -> "low", "high" or "neither".
+        order: what lists were ordered by; None without metrics of lists.
+        like: the rating from which an item counts as relevant; None for clicks, or without metrics of lists.
+        question: which question the split asks; None where nobody said.
     """
 
     values: Mapping[str, float]
@@ -40,6 +74,13 @@ class Report:
     n_cold_items: int | None
     n_cold_rows: int | None
     notes: tuple[str, ...] = ()
+    counted: Mapping[str, int] = field(default_factory=dict)
+    reference: Mapping[str, Part] = field(default_factory=dict)
+    by: Mapping[str, Mapping[str, Part]] = field(default_factory=dict)
+    better: Mapping[str, str] = field(default_factory=dict)
+    order: str | None = None
+    like: float | None = None
+    question: str | None = None
 
     @property
     def rmse(self) -> float:
@@ -57,44 +98,67 @@ class Report:
         return self._value("mae")
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: rmse, rmse_interval [low, high], rmse_warm …, n_test, n_cold_users …; None: not known."""
+        """For JSON: rmse, rmse_interval [low, high], rmse_warm, rmse_users …, n_test, n_cold_users …; None: not known.
+
+        ``reference`` and ``by`` hold the same of other orders and of groups.
+        """
         out: dict[str, Any] = {}
         for name, value in self.values.items():
-            out[name] = value
+            out[name] = None if value != value else value
             out[f"{name}_interval"] = list(self.interval[name]) if name in self.interval else None
             out[f"{name}_warm"] = self.warm.get(name)
+            out[f"{name}_users"] = self.counted.get(name, 0)
         counts = {f: getattr(self, f) for f in ("n_test", "n_users", "n_cold_users", "n_cold_items", "n_cold_rows")}
-        return {**out, **counts, "notes": list(self.notes)}
+        lists = {"order": self.order, "like": self.like}
+        return {
+            **out,
+            **counts,
+            **(lists if self.order is not None else {}),
+            "question": self.question,
+            "reference": {name: part.to_dict() for name, part in self.reference.items()},
+            "by": {f: {label: p.to_dict() for label, p in parts.items()} for f, parts in self.by.items()},
+            "notes": list(self.notes),
+        }
 
     def __repr__(self) -> str:
-        rows = [("", "all rows", "95 % interval", "warm rows"), *self._rows()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *self._footer()])
+        return "\n".join([*_aligned(self.rows()), *self.footer()])
 
     def __rich__(self) -> Table:
-        from rich.table import Table
+        return _table(self.rows(), "\n".join(self.footer()))
 
-        table = Table("", "all rows", "95 % interval", "warm rows", caption="\n".join(self._footer()))
-        for row in self._rows():
-            table.add_row(*row)
-        return table
+    def breakdown(self, metric: str) -> Breakdown:
+        """One metric in every group, as a table that prints.
 
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        def show(x: float | None) -> str:
-            return "-" if x is None else f"{x:.4f}"
+        Raises:
+            SettingError: for a metric that was not asked for.
+        """
+        self._value(metric)
+        return Breakdown(metric, self.by)
 
-        def span(name: str) -> str:
-            return " to ".join(map(show, self.interval[name])) if name in self.interval else "-"
+    def rows(self) -> list[list[str]]:
+        """The figures as text: a row of heads, then one for each metric."""
+        others = list(self.reference)
+        rows = [["", "all rows", "95 % interval", "warm rows", *others]]
+        for name, value in self.values.items():
+            beside = [_show(self.reference[o].values.get(name)) for o in others]
+            span = _span(self.interval.get(name))
+            rows.append([_title(name), _show(value), span, _show(self.warm.get(name)), *beside])
+        return rows
 
-        return [(n.upper(), show(v), span(n), show(self.warm.get(n))) for n, v in self.values.items()]
+    def footer(self) -> list[str]:
+        """Lines on what the figures are of."""
 
-    def _footer(self) -> list[str]:
         def show(n: int | None) -> str:
             return "?" if n is None else f"{n:,}"
 
         cold = f"{show(self.n_cold_rows)} with {show(self.n_cold_users)} users or {show(self.n_cold_items)} items"
-        return [f"{self.n_test:,} ratings of {self.n_users:,} users; {cold} that train never saw.", *self.notes]
+        lines = [f"{self.n_test:,} ratings of {self.n_users:,} users; {cold} that train never saw."]
+        if self.order is not None:
+            relevant = "each held-out click" if self.like is None else f"held-out ratings of {self.like:g} and more"
+            lines.append(f"Lists: the whole catalogue, ordered by {self.order}; relevant: {relevant}.")
+        if self.question is not None:
+            lines.append(f"The split asks: {self.question}")
+        return [*lines, *self.notes]
 
     def _value(self, name: str) -> float:
         if name not in self.values:
@@ -102,8 +166,64 @@ class Report:
         return self.values[name]
 
 
+@dataclass(frozen=True, repr=False)
+class Breakdown:
+    """One metric by what is known.
+
+    Attributes:
+        metric: its name.
+        by: facet -> group -> Part.
+    """
+
+    metric: str
+    by: Mapping[str, Mapping[str, Part]]
+
+    def __repr__(self) -> str:
+        return "\n".join(_aligned(self.rows()))
+
+    def __rich__(self) -> Table:
+        return _table(self.rows(), "")
+
+    def rows(self) -> list[list[str]]:
+        """The figures as text: a row of heads, then one for each group."""
+        rows = [["", "", _title(self.metric), "95 % interval", "ratings", "users"]]
+        for facet, parts in self.by.items():
+            for label, part in parts.items():
+                if self.metric in part.values:
+                    figures = _show(part.values[self.metric]), _span(part.intervals.get(self.metric))
+                    rows.append([facet, label, *figures, f"{part.n_ratings:,}", f"{part.counted[self.metric]:,}"])
+        return rows
+
+
+def _title(name: str) -> str:
+    family, _, depth = name.partition("@")
+    return family.upper() + (f"@{depth}" if depth else "")
+
+
+def _show(x: float | None) -> str:
+    return "-" if x is None or x != x else f"{x:.4f}"
+
+
+def _span(interval: Interval | None) -> str:
+    return "-" if interval is None else " to ".join(map(_show, interval))
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _table(rows: list[list[str]], caption: str) -> Table:
+    from rich.table import Table
+
+    table = Table(*rows[0], caption=caption or None)
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
 class Difference(NamedTuple):
-    """By how much a scorer's error lies above the first one's (below zero: better), with its 95 % interval."""
+    """By how much a scorer's figure lies above the first one's (errors: below 0 is better), with its 95 % interval."""
 
     value: float
     low: float
@@ -133,7 +253,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The errors of k fits, each on the fold held out of it.
+    """The figures of k fits, each on the fold held out of it.
 
     Attributes:
         folds: the report of each fold.

@@ -20,6 +20,7 @@ LOADERS = {
     "posterior": "dotbias.posterior:Posterior",
     "net": "dotbias.module_scorer:ModuleScorer",
     "knn": "dotbias.baselines:Knn",
+    "popular": "dotbias.baselines:Popular",
 }
 TABLES = ("user_ids", "item_ids", "interactions")  # every model has these, and "weights"
 OPTIONAL = ("user_table", "item_table", "log")

@@ -1,17 +1,17 @@
-"""How far guesses lie from ratings: pure array functions, one value per rating, and their summaries.
+"""How far guesses lie from ratings: one value per rating, and their summaries.
 
-Conventions: ``mse`` is the mean over ratings, without a ½; ``rmse`` its root; ``mae`` the mean absolute error. A
-missing prediction (NaN) is an error, never a NaN in a mean. This module knows arrays, neither users nor models.
+``mse`` is the mean over ratings, without a ½; ``rmse`` its root; ``mae`` the mean absolute error; ``r2`` the share of
+the ratings' variance that is explained. A missing prediction (NaN) is an error, never a NaN in a mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .errors import DataError, SettingError, did_you_mean
+from ..errors import DataError
+from .kinds import Guesses, Metric, Values, each
 
 
 def squared_error(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
@@ -43,34 +43,43 @@ def mae(predicted: np.ndarray, actual: np.ndarray) -> float:
     return float(_mean(absolute_error(predicted, actual)))
 
 
-class Metric(NamedTuple):
-    """A metric that is a function of a mean over ratings, so that sums per user are all a bootstrap needs.
+def r2(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """1 - Σ(predicted - actual)² / Σ(actual - their mean)²: 1 is perfect, 0 is no better than the test's own mean.
 
-    Attributes:
-        error: (predicted (B,), actual (B,)) -> one value per rating (B,).
-        finish: from the mean of those to the metric; never decreasing.
+    NaN where all ratings are equal.
     """
+    error = squared_error(predicted, actual)
+    _mean(error)
+    return ERRORS["r2"].of(Guesses(predicted, actual))
 
-    error: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    finish: Callable[[Any], Any]
+
+def _squared(given: Guesses) -> Values:
+    return each(squared_error(*given))
 
 
-METRICS = {
-    "rmse": Metric(squared_error, np.sqrt),
-    "mse": Metric(squared_error, np.positive),
-    "mae": Metric(absolute_error, np.positive),
+def _absolute(given: Guesses) -> Values:
+    return each(absolute_error(*given))
+
+
+def _explained(given: Guesses) -> Values:
+    """Squared errors; each rating weighs its squared distance from the mean."""
+    actual = np.asarray(given.actual, np.float64)
+    return Values(squared_error(*given), (actual - actual.mean()) ** 2 if len(actual) else actual)
+
+
+def _one_minus(x: Any) -> Any:
+    return 1 - x
+
+
+ERRORS = {
+    m.name: m
+    for m in (
+        Metric("rmse", "guesses", _squared, "low", np.sqrt, about="root of the mean squared error, in stars"),
+        Metric("mse", "guesses", _squared, "low", about="mean squared error, without a ½"),
+        Metric("mae", "guesses", _absolute, "low", about="mean absolute error, in stars"),
+        Metric("r2", "guesses", _explained, "high", _one_minus, about="share of the variance explained", joint=True),
+    )
 }
-
-
-def find_metric(name: str) -> Metric:
-    """The metric of that name.
-
-    Raises:
-        SettingError: for a name that is none, with the near miss.
-    """
-    if name not in METRICS:
-        raise SettingError(f"there is no metric {name!r}.", hint=did_you_mean(name, METRICS))
-    return METRICS[name]
 
 
 def difference(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
