@@ -1,6 +1,7 @@
 """The fitters by gradient: one signature, units that no scale changes, and what they reach."""
 
 import inspect
+import signal
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from dotbias import split
-from dotbias.errors import DataError, SettingError
+from dotbias.errors import DataError, SettingError, StoppedWarning
 from dotbias.factors import Factors
 from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
 from dotbias.scorer import Timed, offers
@@ -169,3 +170,14 @@ def test_bad_arguments_are_named(parts):
         fit_dot_bias(parts.train, reg_once=-1)
     with pytest.raises(DataError, match="times"):
         fit_net(replace(parts.train, times=None), times=True)
+
+
+@pytest.mark.parametrize("fit", [fit_dot_bias, fit_net])
+def test_ctrl_c_ends_a_fit_after_the_batch(parts, fit):
+    def press(step):
+        assert step.number == 1
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(StoppedWarning, match="in epoch 2 of 5"):
+        scorer = fit(parts.train, n_factors=3, n_epochs=5, rng=0, progress=press)
+    assert np.isfinite(scorer.score(parts.test.users, parts.test.items)).all()

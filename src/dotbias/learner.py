@@ -26,6 +26,7 @@ from .progress import Progress
 from .ratings import Ratings
 from .rng import Rng, key
 from .scorer import Scorer
+from .stopping import Stop, stoppable, warn_stopped
 
 Rate = float | schedules.Schedule
 _STRIDE = 0x9E3779B97F4A7C15  # odd: epoch k's seed is key + k·stride mod 2⁶³, so epochs differ and none repeats
@@ -129,6 +130,9 @@ class Learner:
             **settings: the optimizer's, for every group: of our rules ``wd`` (decoupled decay), ``l2`` (decay in the
                 loss), ``beta`` …; of torch's optimizers ``weight_decay`` …
 
+        Warns:
+            StoppedWarning: after Ctrl-C, which ends the fit after the current batch.
+
         Raises:
             DivergedError: when the loss is no longer a finite number.
             SettingError: for a setting that the optimizer does not have, or rates that do not match the groups.
@@ -140,19 +144,21 @@ class Learner:
         rater = Rates(self._rates_of)
         every = [rater, GapWarning(), *_shown(progress), *self.callbacks, *callbacks]
         self.running_callbacks = sorted(every, key=lambda c: isinstance(c, Checkpoint))  # they see what others did
-        with own_threads(self.threads):
+        with own_threads(self.threads), stoppable() as stop:
             try:
                 self._call("before_fit")
                 for self.epoch in range(self.first_epoch, n_epochs):
-                    self._fit_epoch()
+                    self._fit_epoch(stop)
             except StopFitting:
                 pass
             finally:
                 self.rates = rater.history
                 self._call("after_fit")
+        if stop.asked:
+            warn_stopped(f"in epoch {self.epoch + 1} of {n_epochs}", stacklevel=5)
         return self.history
 
-    def _fit_epoch(self) -> None:
+    def _fit_epoch(self, stop: Stop) -> None:
         self.model.train()
         self._call("before_epoch")
         seed, total, n = (self.key + len(self.history) * _STRIDE) % 2**63, 0.0, 0
@@ -168,6 +174,8 @@ class Learner:
                 self._call("after_backward")
                 self.opt.step()
                 self._call("after_batch")
+                if stop.asked:
+                    raise StopFitting
             row = {"epoch": len(self.history) + 1, "train": total / n}
             self.history.append({**row, **(self.validate() if self.valid is not None else {})})
         self._call("after_epoch")

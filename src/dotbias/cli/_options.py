@@ -98,12 +98,10 @@ class Reading(NamedTuple):
 
     def with_tables(self, ratings: Ratings) -> Ratings:
         """The ratings with the side tables that ``--items`` and ``--users`` name."""
-        from ..readers import read_table
-
         if self.items is not None:
-            ratings = ratings.with_item_table(read_table(_there(self.items)))
+            ratings = ratings.with_item_table(_there(self.items))
         if self.users is not None:
-            ratings = ratings.with_user_table(read_table(_there(self.users)))
+            ratings = ratings.with_user_table(_there(self.users))
         return ratings
 
 

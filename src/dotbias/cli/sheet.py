@@ -8,9 +8,14 @@ from typing import Annotated
 import typer
 
 from ..errors import DataError, SettingError
+from . import _places as places
+from ._options import Json, Reading, reads_data
+from ._show import Page
 
 
+@reads_data
 def sheet(
+    reading: Reading,
     data: Annotated[
         str | None,
         typer.Argument(help="Ratings: a data set's name, a file or a folder; or a fitted model's folder."),
@@ -22,6 +27,7 @@ def sheet(
     n: Annotated[int, typer.Option("--n", help="How many users and items: those with most ratings.")] = 15,
     n_factors: Annotated[int, typer.Option("--n-factors", help="Factors per user and item.")] = 5,
     seed: Annotated[int, typer.Option("--seed", help="Draws the starting factors and the test ratings.")] = 42,
+    json: Json = False,
 ) -> None:
     """Write a spreadsheet with every gradient in a cell: no macros, for Excel 2010 and LibreOffice.
 
@@ -32,22 +38,27 @@ def sheet(
     if descent == (data is not None):
         what = "--descent needs no ratings." if descent else "there are no ratings to make a workbook of."
         raise SettingError(what, hint="dotbias sheet RATINGS, dotbias sheet MODEL, or dotbias sheet --descent.")
+    places.check_file(output)
     if data is None:
         path = workbook.descent(output)
     else:
-        path = _of_data(data, output, n=n, n_factors=n_factors, seed=seed)
-    typer.echo(f"{path} ({path.stat().st_size / 1e3:.0f} kB)")
+        path = _of_data(data, reading, output, n=n, n_factors=n_factors, seed=seed)
+    page, size = Page(), path.stat().st_size
+    if json:
+        page.json({"written": str(path), "bytes": size})
+    else:
+        page.say(f"{path} ({size / 1e3:.0f} kB)", wrap=False)
 
 
-def _of_data(data: str, output: Path, *, n: int, n_factors: int, seed: int) -> Path:
+def _of_data(data: str, reading: Reading, output: Path, *, n: int, n_factors: int, seed: int) -> Path:
     """A workbook of a model, if ``data`` is a folder that holds one, else of ratings."""
-    from .. import datasets, storage, workbook
+    from .. import storage, workbook
     from ..scorer import Bilinear, offers
 
     if not storage.is_model(data):
-        ratings = datasets.resolve(data)
+        ratings = reading.read(data)
         for note in ratings.notes:
-            typer.echo(f"note: {note}", err=True)
+            Page(err=True).note(note)
         return workbook.collab(ratings, path=output, n=n, n_factors=n_factors, rng=seed)
     stored = storage.load(data)
     if offers(stored.scorer, Bilinear):
