@@ -7,12 +7,15 @@ ifneq ($(wildcard ../shared/data),)
 export DOTBIAS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test lint types unit bench docs clean
+.PHONY: demo test fast lint types unit bench docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dotbias demo
 
 test: lint types unit
+
+fast: lint types # under a minute, once the kernels are compiled
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not data"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

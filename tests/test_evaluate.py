@@ -220,3 +220,11 @@ def test_a_person_can_read_it():
 def test_the_name_is_a_function_whatever_was_imported_first(first):
     code = f"{first}\nfrom dotbias import evaluate\nassert callable(evaluate)\nfrom dotbias.evaluation import compare"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_reports_show_as_tables_in_notebooks():
+    scorer, train, test = fitted()
+    report = evaluate(scorer, test, train=train, n_resamples=20)
+    html = report._repr_html_()
+    assert html.startswith("<table>") and "RMSE" in html and "never saw" in html
+    assert report.breakdown("rmse")._repr_html_().count("<tr>") > 2

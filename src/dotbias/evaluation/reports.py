@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SettingError
@@ -126,6 +127,10 @@ class Report:
     def __rich__(self) -> Table:
         return _table(self.rows(), "\n".join(self.footer()))
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return _html(self.rows(), self.footer())
+
     def breakdown(self, metric: str) -> Breakdown:
         """One metric in every group, as a table that prints.
 
@@ -184,6 +189,10 @@ class Breakdown:
     def __rich__(self) -> Table:
         return _table(self.rows(), "")
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return _html(self.rows(), [])
+
     def rows(self) -> list[list[str]]:
         """The figures as text: a row of heads, then one for each group."""
         rows = [["", "", _title(self.metric), "95 % interval", "ratings", "users"]]
@@ -211,6 +220,14 @@ def _span(interval: Interval | None) -> str:
 def _aligned(rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _html(rows: list[list[str]], notes: list[str]) -> str:
+    """A table, its first row as heads, and lines below it; everything is escaped."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[1:])
+    below = "".join(f"<div>{escape(note)}</div>" for note in notes)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
 def _table(rows: list[list[str]], caption: str) -> Table:
