@@ -111,7 +111,7 @@ def test_rows_without_ratings_are_zero():
 
 def test_one_user_who_rated_everything():
     n = 1000
-    ratings = Ratings(np.zeros(n), np.arange(n), np.linspace(1, 5, n), None, Ids([0]), Ids(range(n)))
+    ratings = Ratings(np.zeros(n, int), np.arange(n), np.linspace(1, 5, n), None, Ids([0]), Ids(range(n)))
     assert np.isfinite(quick(ratings, rng=0).score(ratings.users, ratings.items)).all()
 
 

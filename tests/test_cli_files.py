@@ -58,7 +58,7 @@ def test_one_set_of_options_for_every_command_that_reads(run, strange):
     facts = json.loads(out)
     assert (facts["n_users"], facts["n_items"], facts["times"]) == (WORLD.n_users, WORLD.n_items, False)
     assert facts["y_range"] == [-20, 20] and facts["tables"]["user"] == ["id", "age"]
-    code, out, err = run("fit", "s.txt", *strange, "--fitter", "als", "--set", "n_sweeps=2", "--split", "random:0.2",
+    code, out, err = run("fit", "s.txt", *strange, "--fitter", "als", "--set", "n_epochs=2", "--split", "random:0.2",
                          "-o", "m", "--json")  # fmt: skip
     assert code == 0, err
     held = [option for option in strange if option not in ("--items", "i.csv", "--users", "u.csv")]
@@ -79,7 +79,7 @@ def test_options_that_make_no_sense_are_refused(run):
         (["--scale", "5:1"], "y_range"),
         (["--no-time", "--time", "t"], "exclude each other"),
         (["--items", "nowhere.csv"], "there is no file nowhere.csv"),
-        (["--budget", "soon"], "--budget soon is no duration"),
+        (["--budget", "soon"], "budget is 'soon'"),
         (["--budget", "5m", "--fitter", "als"], "--budget is for auto"),
     ):
         code, out, err = run("fit", "all.csv", *options)

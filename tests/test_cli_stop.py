@@ -49,6 +49,8 @@ def stopped(folder, *arguments, by=signal.SIGINT):
     for line in process.stderr:
         if line == "STEP\n":
             break
+    else:
+        raise AssertionError("it ended before its first step")
     process.send_signal(by)
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err, err
@@ -112,7 +114,7 @@ def test_twice_ends_at_once(folder):
         "import signal, time, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from dotbias.cli import fit, main\n"
         "from dotbias.fitters import Fitter\n"
-        "def stubborn(train, *, rng=None):\n"
+        "def stubborn(train, *, valid=None, rng=None, progress=None, checkpoint=None):\n"
         "    print('STEP', file=sys.stderr, flush=True)\n"
         "    while True: time.sleep(0.01)\n"
         "fit.find = lambda name: Fitter(name, stubborn)\n"
@@ -122,8 +124,8 @@ def test_twice_ends_at_once(folder):
     arguments = ["fit", "all.csv", "--fitter", "mine", "-o", "m", "--keep-partial"]
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    while process.stderr.readline() != "STEP\n":
-        pass
+    while (line := process.stderr.readline()) != "STEP\n":
+        assert line, "it ended before its first step"
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None

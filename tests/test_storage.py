@@ -284,7 +284,7 @@ def test_no_model_there(folder):
 def test_a_net_without_torch_names_the_extra(folder, monkeypatch):
     reseal(folder, lambda m: m.update(kind="net"))
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"dotbias\[torch\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[torch\]"):
         storage.load(folder)
 
 

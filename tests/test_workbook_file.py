@@ -19,6 +19,7 @@ from dotbias.cli.sheet import sheet
 from dotbias.datasets import planted
 from dotbias.errors import DataError, SettingError
 from dotbias.factors import Factors
+from dotbias.objective import Objective
 from dotbias.ratings import Ratings
 from dotbias.workbook import _crosstab, _labels, _solver
 
@@ -38,7 +39,8 @@ def model(ratings: Ratings, link: str, k: int = 6) -> Factors:
     g = np.random.default_rng(1)
     shapes = (ratings.n_users, ratings.n_items, (ratings.n_users, k), (ratings.n_items, k))
     y_range = (0.5, 5.0) if link == "identity" else (0.0, 5.5)
-    return Factors(3.4 if link == "identity" else 0.5, *(g.normal(0, 0.5, s) for s in shapes), link, y_range)
+    mean, parts = 3.4 if link == "identity" else 0.5, (g.normal(0, 0.5, s) for s in shapes)
+    return Factors(mean, *parts, Objective("squared", link, y_range))
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,10 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, 
     from safetensors import SafetensorError, safe_open
 
     afresh = "delete it to start afresh."
+    if path.exists() and not path.is_file():
+        raise ModelFileError(
+            f"{path} is no checkpoint: it is no file.", hint="name a file, which need not be there yet."
+        )
     try:
         with clear_errors(path, "read"), safe_open(path, "numpy") as f:
             about = f.metadata() or {}

@@ -148,7 +148,7 @@ def amount(value: float | str, units: Mapping[str, float], name: str, hint: str)
     except (ValueError, KeyError):
         n = 0.0
     if not 0 < n < float("inf"):
-        raise SettingError(f"{name} is {value!r}.", hint=f"such as {hint}")
+        raise SettingError(f"{name} is {value!r}, which is no amount above 0.", hint=f"such as {hint}")
     return n
 
 
