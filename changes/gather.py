@@ -1,6 +1,7 @@
 """Gather the fragments of this folder into CHANGELOG.md: ``python changes/gather.py 0.2.0``."""
 
 import datetime
+import re
 import sys
 from pathlib import Path
 
@@ -24,4 +25,6 @@ def main(version: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not re.fullmatch(r"\d+\.\d+\.\d+", sys.argv[1]):
+        sys.exit("usage: python changes/gather.py VERSION, such as 0.2.0")
     main(sys.argv[1])
