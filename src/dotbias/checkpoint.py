@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -86,8 +86,10 @@ def under(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
     """(arrays, the fit's description, log), whole."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors import safe_open as open_any
 
+    safe_open: Any = open_any  # it has no types
     afresh = "delete it to start afresh."
     if path.exists() and not path.is_file():
         raise ModelFileError(
@@ -95,10 +97,10 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, 
         )
     try:
         with clear_errors(path, "read"), safe_open(path, "numpy") as f:
-            about = f.metadata() or {}
+            about: dict[str, str] = f.metadata() or {}
             text, log = about["log"], json.loads(about["log"])
             fit = log.pop("fit")
-            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+            arrays: dict[str, np.ndarray] = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
     except FileError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
@@ -121,8 +123,9 @@ def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
 def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:
     """What differs between two descriptions, by its path: "rule.beta: 0.9 there, 0.8 here"."""
     if isinstance(there, dict) and isinstance(here, dict):
-        for key in dict.fromkeys([*here, *there]):
-            yield from _differences(there.get(key, _ABSENT), here.get(key, _ABSENT), f"{name}.{key}" if name else key)
+        old, new = cast(dict[str, Any], there), cast(dict[str, Any], here)
+        for key in dict.fromkeys([*new, *old]):
+            yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{name}.{key}" if name else key)
     elif there != here:
         yield f"{name}: {_short(there)} there, {_short(here)} here"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -145,9 +145,8 @@ class Ids:
     @staticmethod
     def _native(id: Any) -> Any:
         """np.int64(3) and 3 are one id; True and 1 are not."""
-        if isinstance(id, np.generic):
-            id = id.item()
-        return str(id).lower() if isinstance(id, bool) else id
+        plain: Any = cast(Any, id).item() if isinstance(id, np.generic) else id
+        return str(plain).lower() if isinstance(plain, bool) else plain
 
     def _hint(self, id: Any) -> str:
         known = self._lookup()
@@ -182,9 +181,9 @@ def as_ids(values: pl.Series | Iterable[Any], name: str) -> pl.Series:
         DataError: where 42 and "42" stand side by side, a number is not whole, or an id is missing.
     """
     if not isinstance(values, pl.Series):
-        if not isinstance(values, Iterable) or (isinstance(values, np.ndarray) and values.ndim == 0):
+        if not isinstance(cast(object, values), Iterable) or (isinstance(values, np.ndarray) and values.ndim == 0):
             raise DataError(f"{name}: {values!r} is no list of ids.", hint="give a list, an array or a column.")
-        values = _series(list(values), name)
+        values = _series(list(cast(Iterable[Any], values)), name)
     refuse(missing(values), values, lambda i: f"{name}, row {i}", "the id is missing", "every row needs an id.")
     dtype = values.dtype
     if dtype == pl.Object:
@@ -235,7 +234,8 @@ def _whole(values: pl.Series, name: str) -> pl.Series:
 
 def _one_kind(values: list[Any], name: str) -> None:
     """Refuse whole numbers beside text."""
-    number = next((v for v in values if isinstance(v, (int, np.integer)) and not isinstance(v, bool)), None)
+    whole: Any = (int, np.integer)
+    number = next((v for v in values if isinstance(v, whole) and not isinstance(v, bool)), None)
     text = next((v for v in values if isinstance(v, str)), None)
     if number is not None and text is not None:
         twin = next((v for v in values if isinstance(v, str) and v == str(number)), text)

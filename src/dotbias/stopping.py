@@ -18,7 +18,7 @@ from __future__ import annotations
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
+def stoppable() -> Generator[Stop]:
     """Within it, the first Ctrl-C sets ``asked`` and a second raises KeyboardInterrupt; nested ones share one Stop.
 
     Only in the main thread, and only where Python's own handler of SIGINT is in place: no other program's is replaced.
