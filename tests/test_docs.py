@@ -51,6 +51,33 @@ def test_a_snippet_runs(path, planted_files, tmp_path):
     build.run(path, tmp_path)
 
 
+@pytest.fixture
+def offline(monkeypatch, tmp_path_factory):
+    """No data set on this machine, and no network."""
+    monkeypatch.delenv("DOTBIAS_DATA", raising=False)
+    monkeypatch.setenv("DOTBIAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("DOTBIAS_OFFLINE", "1")
+
+
+def test_the_tutorial_begins_in_an_empty_folder_without_a_network(offline, tmp_path):
+    printed = build.run(DOCS / "snippets" / "tutorial_1_rows.py", tmp_path)
+    assert "planted world" in printed["data"]
+    assert "60,000" in printed["read"]
+    table = pl.read_csv(tmp_path / "movies.csv")
+    assert table["genres"].str.contains("|", literal=True).any()
+    assert set(pl.read_csv(tmp_path / "ratings.csv")["item"]) <= set(table["item"])
+
+
+def test_the_tutorial_takes_the_lessons_edition_where_it_is(offline, monkeypatch, planted_files, tmp_path):
+    (tmp_path / "data" / "ml-latest-small-2016").mkdir(parents=True)
+    (tmp_path / "folder").mkdir()
+    build.bring(tmp_path / "data" / "ml-latest-small-2016", planted_files)
+    monkeypatch.setenv("DOTBIAS_DATA", str(tmp_path / "data"))
+    printed = build.run(DOCS / "snippets" / "tutorial_1_rows.py", tmp_path / "folder")
+    assert printed["data"] == "data: ml-latest-small-2016\n"
+    assert (tmp_path / "folder" / "ratings.csv").read_bytes() == (planted_files / "ratings.csv").read_bytes()
+
+
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize("path", build.SNIPPETS, ids=lambda p: p.stem)
