@@ -31,10 +31,8 @@ def conditional(user, noise):
 
 counts = train.user_counts
 order = np.argsort(counts, kind="stable")
-few, many = (
-    int(order[len(order) // 10]),
-    int(order[-1]),
-)  # a user with few ratings, and the busiest
+few = int(order[len(order) // 10])  # nine users in ten have more ratings
+many = int(order[-1])  # nobody has more
 for user in (few, many):
     mean, covariance = conditional(user, noise=0.85)
     x, y = ratings_of(user)
@@ -47,12 +45,12 @@ for user in (few, many):
 
 # --8<-- [start:draw]
 rng = np.random.default_rng(0)
+item = int(train.item_counts.argmax())  # the most rated
 for user in (few, many):
     mean, covariance = conditional(user, noise=0.85)
     draws = rng.multivariate_normal(mean, covariance, size=2000)  # (2000, 1 + K)
-    item = test.items[test.users == user][0]
     z = factors.mean + factors.item_bias[item] + draws @ np.r_[1, factors.items[item]]
-    print(f"{counts[user]:4} ratings: predictions {z.mean():.2f} ± {z.std():.2f}")
+    print(f"{counts[user]:4} ratings: {train.item_titles[item]} {z.mean():.2f} ± {z.std():.2f}")
 # --8<-- [end:draw]
 
 # --8<-- [start:gibbs]
