@@ -1,9 +1,9 @@
 """Builds the documentation: ``python docs/build.py [--run]`` (``make docs``). Nothing is fetched from the network.
 
 Every code block of a page is a section of a file in docs/snippets. A snippet is a script that reads ratings.csv and
-movies.csv from the folder it runs in. ``--run`` runs all of them on the lesson's data first, and keeps what they print
-in docs/output and the pictures that they save in docs/pictures; pages show both. tests/test_docs.py runs the same
-snippets on a small planted world.
+movies.csv from the folder it runs in; the tutorial's first section puts them there. ``--run`` runs all of them on the
+lesson's data first, and keeps what they print in docs/output and the pictures that they save in docs/pictures; pages
+show both. tests/test_docs.py runs the same snippets on a small planted world.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What mkdocs is asked to do beside its own: help texts, and a search index that a file:// page can read.
+"""What mkdocs is asked to do beside its own: help texts, the table of modules, search from a file:// page.
 
 Loaded by mkdocs.yml; nothing here touches the network.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,15 +14,40 @@ from pathlib import Path
 os.environ["TERMINAL_WIDTH"] = "96"  # read by Typer when it is imported
 os.environ["NO_COLOR"] = "1"
 
+SRC = Path(__file__).parent.parent / "src" / "dotbias"
 HELP = "<!-- help of every command -->"
+MODULES = "<!-- every module -->"
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """The mark on the command line's page becomes what every command prints for ``--help``."""
-    if HELP not in markdown:
-        return markdown
-    texts = [f"## {' '.join(['dotbias', *words])}\n\n```text\n{help_text(words)}\n```" for words in commands()]
-    return markdown.replace(HELP, "\n\n".join(texts))
+def on_page_markdown(markdown: str, config: dict, **_: object) -> str:
+    """A mark becomes what every command prints for ``--help``, or the table of all modules."""
+    if HELP in markdown:
+        texts = [f"## {' '.join(['dotbias', *words])}\n\n```text\n{help_text(words)}\n```" for words in commands()]
+        return markdown.replace(HELP, "\n\n".join(texts))
+    if MODULES in markdown:
+        return markdown.replace(MODULES, "\n\n".join(groups(config["nav"])))
+    return markdown
+
+
+def groups(nav: list) -> list[str]:
+    """Each group of the reference, with a row per page: the module, and the first line of its docstring."""
+    reference = next(part["Reference"] for part in nav if "Reference" in part)
+    texts = []
+    for part in reference:
+        for title, pages in part.items():
+            if isinstance(pages, list):
+                rows = [row(name, path) for page in pages for name, path in page.items()]
+                texts.append("\n".join([f"## {title}\n", "| module | what it is for |", "|---|---|", *rows]))
+    return texts
+
+
+def row(name: str, path: str) -> str:
+    """A module's line in the table; its docstring is read, not imported."""
+    place = SRC.joinpath(*name.split("."))
+    source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    first = text.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+    return f"| [`{name}`]({Path(path).name}) | {first} |"
 
 
 def commands() -> list[list[str]]:

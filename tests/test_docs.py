@@ -51,6 +51,33 @@ def test_a_snippet_runs(path, planted_files, tmp_path):
     build.run(path, tmp_path)
 
 
+@pytest.fixture
+def offline(monkeypatch, tmp_path_factory):
+    """No data set on this machine, and no network."""
+    monkeypatch.delenv("DOTBIAS_DATA", raising=False)
+    monkeypatch.setenv("DOTBIAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("DOTBIAS_OFFLINE", "1")
+
+
+def test_the_tutorial_begins_in_an_empty_folder_without_a_network(offline, tmp_path):
+    printed = build.run(DOCS / "snippets" / "tutorial_1_rows.py", tmp_path)
+    assert "planted world" in printed["data"]
+    assert "60,000" in printed["read"]
+    table = pl.read_csv(tmp_path / "movies.csv")
+    assert table["genres"].str.contains("|", literal=True).any()
+    assert set(pl.read_csv(tmp_path / "ratings.csv")["item"]) <= set(table["item"])
+
+
+def test_the_tutorial_takes_the_lessons_edition_where_it_is(offline, monkeypatch, planted_files, tmp_path):
+    (tmp_path / "data" / "ml-latest-small-2016").mkdir(parents=True)
+    (tmp_path / "folder").mkdir()
+    build.bring(tmp_path / "data" / "ml-latest-small-2016", planted_files)
+    monkeypatch.setenv("DOTBIAS_DATA", str(tmp_path / "data"))
+    printed = build.run(DOCS / "snippets" / "tutorial_1_rows.py", tmp_path / "folder")
+    assert printed["data"] == "data: ml-latest-small-2016\n"
+    assert (tmp_path / "folder" / "ratings.csv").read_bytes() == (planted_files / "ratings.csv").read_bytes()
+
+
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize("path", build.SNIPPETS, ids=lambda p: p.stem)
@@ -136,15 +163,28 @@ def test_the_site_can_be_searched_from_disk(site):
 
 def test_the_reference_holds_every_public_name(site):
     """Modules, and their public functions and classes (of lesson5 those that are ours)."""
-    html = "".join(page.read_text() for page in (site / "reference").glob("*.html"))
-    paths = (ROOT / "src" / "dotbias").glob("[!_]*")
-    rooms = sorted(p.stem for p in paths if p.suffix == ".py" or (p / "__init__.py").exists())
-    for room in rooms:
-        if room == "cli":  # has a page of its own, made of its --help
-            continue
-        assert f'id="dotbias.{room}"' in html, room
+    for room in rooms():
+        html = "".join(page.read_text() for page in (site / "reference").glob(f"{room}[.-]*"))
         for name in public_names(importlib.import_module(f"dotbias.{room}")):
             assert re.search(rf'id="dotbias\.{room}(?:\.\w+)?\.{name}"', html), f"dotbias.{room}.{name}"
+
+
+def test_each_module_has_a_page_of_its_own_with_contents(site):
+    """One module a page; what the page defines is listed at its top, with a link; the table of modules names it."""
+    table = (site / "reference" / "index.html").read_text()
+    for room in rooms():
+        html = (site / "reference" / f"{room}.html").read_text()
+        assert re.findall(r'<h1[^>]*id="([^"]+)"', html) == [f"dotbias.{room}"], room
+        assert f'href="{room}.html"' in table, room
+        for defined in re.findall(rf'<h2[^>]*id="(dotbias\.{room}\.\w+)"', html):
+            assert f'href="#{defined}"' in html, defined
+
+
+def rooms() -> list[str]:
+    """The public modules, but for ``cli``: its page is made of its --help."""
+    paths = (ROOT / "src" / "dotbias").glob("[!_]*")
+    names = sorted(p.stem for p in paths if p.suffix == ".py" or (p / "__init__.py").exists())
+    return [name for name in names if name != "cli"]
 
 
 def public_names(module) -> list[str]:

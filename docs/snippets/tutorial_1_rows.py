@@ -1,4 +1,27 @@
-"""Chapter 1: ratings become rows; the split; baselines."""
+"""Chapter 1: the data; ratings become rows; the split; baselines."""
+
+# --8<-- [start:data]
+import shutil
+from pathlib import Path
+
+from dotbias import datasets, planted
+from dotbias.errors import DownloadError
+
+source = "the ratings.csv that was in this folder"
+if not Path("ratings.csv").exists():
+    lesson = "ml-latest-small-2016"  # no longer published
+    source = lesson if datasets.where(lesson) else "ml-latest-small"
+    try:
+        folder = datasets.find(source)  # $DOTBIAS_DATA, the cache, or the publisher
+        shutil.copy(folder / "movies.csv", "movies.csv")
+        shutil.copy(folder / "ratings.csv", "ratings.csv")
+    except DownloadError:
+        source = "a planted world: made-up users, films and ratings"
+        world = planted(600, 1_500, n_ratings=60_000, n_factors=8, noise=0.7, rng=0).ratings
+        world.item_table.write_csv("movies.csv")
+        world.to_frame().write_csv("ratings.csv")
+print("data:", source)
+# --8<-- [end:data]
 
 # --8<-- [start:read]
 from dotbias import Ratings

@@ -1,4 +1,4 @@
-"""Chapter 3: gradients, update rules, the loop, the rate, decay, overfitting."""
+"""Chapter 3: gradients (by hand, too), update rules, the loop, the rate, decay, overfitting."""
 
 # --8<-- [start:line]
 import numpy as np
@@ -26,6 +26,59 @@ print("by calculus          ", gradient(start))
 print("the course's, by 0.01", steps.finite_difference(loss, start, h=0.01, central=False))
 print("both sides, by 1e-5  ", steps.finite_difference(loss, start))
 # --8<-- [end:line]
+
+# --8<-- [start:by_hand]
+r = 5.0  # one rating
+mean, b_u, b_i = 3.5, -0.2, 0.4
+p, q = np.array([0.3, -0.1, 0.2]), np.array([0.5, 0.4, -0.3])
+ridge = 0.1
+
+
+def rating_loss(p):
+    """Squared error of the rating, and the ridge on p."""
+    return float((r - mean - b_u - b_i - p @ q) ** 2 + ridge * p @ p)
+
+
+def rating_gradient(p):
+    """-2 e q + 2 ridge p."""
+    e = r - mean - b_u - b_i - p @ q
+    return -2 * e * q + 2 * ridge * p
+
+
+print("by hand           ", rating_gradient(p))
+print("finite difference ", steps.finite_difference(rating_loss, p))
+stepped = p - 0.1 * rating_gradient(p)
+print(f"loss {rating_loss(p):.4f}, after a step {rating_loss(stepped):.4f}")
+# --8<-- [end:by_hand]
+
+# --8<-- [start:by_hand_range]
+low, high = 0.25, 5.25
+
+
+def sigmoid(z):
+    """From any number to one between 0 and 1."""
+    return 1 / (1 + np.exp(-z))
+
+
+def squashed_loss(p):
+    """The same with a range; it takes the place of the mean."""
+    f = low + (high - low) * sigmoid(b_u + b_i + p @ q)
+    return float((r - f) ** 2 + ridge * p @ p)
+
+
+def squashed_gradient(p):
+    """-2 e slope q + 2 ridge p."""
+    s = sigmoid(b_u + b_i + p @ q)
+    e = r - (low + (high - low) * s)
+    slope = (high - low) * s * (1 - s)
+    return -2 * e * slope * q + 2 * ridge * p
+
+
+print("by hand           ", squashed_gradient(p))
+print("finite difference ", steps.finite_difference(squashed_loss, p))
+stepped = p - 0.1 * squashed_gradient(p)
+print(f"loss {squashed_loss(p):.4f}, after a step {squashed_loss(stepped):.4f}")
+# --8<-- [end:by_hand_range]
 
 
 # --8<-- [start:rules]
