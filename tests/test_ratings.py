@@ -110,6 +110,8 @@ def test_ids_refuse(labels, complaint):
         (["42", "x"], 42, "ids here are text; did you mean '42'?"),
         (["Toy Story", "Heat"], "toy storey", "did you mean 'Toy Story'?"),
         ([1, 2], "²", "ids here are whole numbers"),
+        ([5], "--5", "ids here are whole numbers"),
+        ([1], "9" * 5000, "ids here are whole numbers"),
     ],
 )
 def test_an_unknown_id_has_a_near_miss(labels, asked, hint):
@@ -118,6 +120,11 @@ def test_an_unknown_id_has_a_near_miss(labels, asked, hint):
     assert hint in e.value.hint
     assert repr(asked) in e.value.what
     assert asked not in Ids(labels)
+
+
+@pytest.mark.parametrize(("text", "id"), [("196", 196), (" 196 ", 196), ("-5", -5), ("1_9_6", "1_9_6"), ("١٢", "١٢")])
+def test_typed_text_is_a_number_only_where_it_is_written_as_one(text, id):
+    assert Ids([196, -5]).typed(text) == id
 
 
 @pytest.mark.parametrize("row", [-1, 2])

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import polars as pl
@@ -212,6 +213,18 @@ def test_line_numbers(tmp_path, lines, line, end, mark, packed):
 
 def test_a_file_without_header_counts_from_its_first_line(tmp_path):
     assert "r.csv, line 2: rating is not a number: 'x'" in refusal(file(tmp_path, "1,2,3\n1,3,x\n")).what
+
+
+def test_a_file_whose_name_is_not_utf8(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        path = file(tmp_path, "user,item,rating\n1,2,3\n", name + ".csv")
+    except OSError:
+        pytest.skip("this system has no such names")
+    table = pl.DataFrame({"user": [1], "item": [2], "rating": [3]})
+    table.write_parquet(stored := io.BytesIO())
+    file(tmp_path, stored.getvalue(), f"{name}.parquet")
+    assert back(Ratings.from_csv(path)) == back(Ratings.from_parquet(tmp_path / f"{name}.parquet")) == [(1, 2, 3.0)]
 
 
 def test_an_absent_file_and_a_folder(tmp_path):

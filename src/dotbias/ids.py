@@ -7,6 +7,7 @@ a model can refuse rows of other ones. This module knows columns of ids, and no 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
@@ -99,12 +100,8 @@ class Ids:
 
     def typed(self, text: str) -> int | str:
         """An id that came as text, such as a typed one, in the type that the ids here have."""
-        if self.values.dtype.is_integer():
-            try:
-                return int(text)
-            except ValueError:
-                return text
-        return text
+        number = _number(text) if self.values.dtype.is_integer() else None
+        return text if number is None else number
 
     def rows(self, ids: Iterable[Any]) -> np.ndarray:
         """Rows of many ids -> (n,) int32; unknown ones raise, as in ``row``."""
@@ -151,11 +148,16 @@ class Ids:
     def _hint(self, id: Any) -> str:
         known = self._lookup()
         if isinstance(id, str) and self.values.dtype.is_integer():
-            number = int(id) if id.strip().lstrip("-").isdecimal() else None
+            number = _number(id)
             return f"ids here are whole numbers{f'; did you mean {number}?' if number in known else '.'}"
         if not isinstance(id, str) and str(id) in known:
             return f"ids here are text; did you mean {str(id)!r}?"
         return did_you_mean(id, self.values.head(20_000).to_list())
+
+
+def _number(text: str) -> int | None:
+    """The whole number of 64 bits that the text is: not 1_0, nor digits of other scripts; None where it is none."""
+    return int(text) if re.fullmatch(r"\s*-?[0-9]{1,19}\s*", text) else None
 
 
 def _digest(ids: pl.Series) -> str:

@@ -46,6 +46,8 @@ def open_text(path: Path, encoding: str | None) -> tuple[Path | bytes, tuple[str
 def open_source(path: Path) -> Path | bytes:
     """The path of a plain file, or all the bytes of a pipe or of standard input (``-``), read once.
 
+    A file whose name is not UTF-8 is read whole, too.
+
     Raises:
         DataError: for a folder or an absent file, with a near miss.
         FileError: for a stream that nobody writes to or that holds too much, and where the system will not let us.
@@ -56,7 +58,7 @@ def open_source(path: Path) -> Path | bytes:
         if path.is_dir():
             raise DataError(f"{path} is a folder, not a file.", hint=f"name a file in it, such as {path}/ratings.csv.")
         if path.is_file():
-            return path
+            return path if _has_utf8_name(path) else path.read_bytes()  # polars opens no file of such a name
         if path.exists():
             return read_stream(path)
     raise DataError(f"there is no file {path}.", hint=did_you_mean(path.name, neighbours(path)))
@@ -68,6 +70,14 @@ def neighbours(path: Path) -> list[str]:
         return [p.name for p in path.parent.iterdir()]
     except OSError:
         return []
+
+
+def _has_utf8_name(path: Path) -> bool:
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _first_four(path: Path) -> bytes:
