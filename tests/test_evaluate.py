@@ -36,6 +36,14 @@ def test_headline_is_all_rows_and_warm_stands_beside_it():
     assert (report.n_cold_users, report.n_cold_items, report.n_cold_rows) == (1, 1, test.cold.sum())
 
 
+def test_a_frame_is_no_ratings():
+    scorer, train, test = fitted()
+    with pytest.raises(DataError, match="test is a DataFrame, not Ratings"):
+        evaluate(scorer, test.to_frame())
+    with pytest.raises(DataError, match="train is a DataFrame, not Ratings"):
+        evaluate(scorer, test, train=train.to_frame())
+
+
 def test_cold_counts_without_train_are_inferred_or_unknown():
     scorer, train, test = fitted()
     for rows in (np.isin(test.users, test.users[~test.cold]), np.isin(test.items, test.items[~test.cold])):

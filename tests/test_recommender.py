@@ -127,6 +127,11 @@ def test_shorter_than_asked_is_said(rec):
     assert rec.recommend(11, 1, only=["a0"]) == [] and len(rec.recommend(11, 1, only=["a0"], keep_unrated=True)) == 1
 
 
+def test_a_frame_is_no_ratings(rec):
+    with pytest.raises(DataError, match="train is a DataFrame, not Ratings"):
+        Recommender(rec.scorer, rec.train.to_frame())
+
+
 def test_unknown_ids_name_a_near_miss(rec):
     for call in (
         lambda: rec.recommend("11"),

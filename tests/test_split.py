@@ -107,6 +107,21 @@ def test_last_share_against_brute_force(ratings, asked):
         assert (set() if part is None else set(part.pairs().tolist())) == held[name]
 
 
+@pytest.mark.parametrize("divide", [split.lesson, split.random, split.per_user, split.by_time, split.last_share])
+def test_a_frame_is_no_ratings_and_text_no_fraction(divide, world):
+    with pytest.raises(DataError, match="ratings is a DataFrame, not Ratings"):
+        divide(world.ratings.to_frame())
+    for fraction in ("0.2", [0.2]):
+        with pytest.raises(SettingError, match="cannot be held out"):
+            divide(world.ratings, **{"fraction" if divide is split.lesson else "test": fraction})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2.5, "x", None])
+def test_seeds_that_the_legacy_generator_has_not(world, seed):
+    with pytest.raises(SettingError, match="seed is"):
+        split.lesson(world.ratings, seed=seed)
+
+
 def test_each_split_says_which_question_it_answers(world):
     ratings = world.ratings
     asked = {

@@ -281,6 +281,13 @@ def test_no_model_there(folder):
         storage.load(folder.parent)
 
 
+@pytest.mark.parametrize("place", [".", "/"])
+def test_no_model_in_a_folder_without_a_name(folder, monkeypatch, place):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ModelFileError, match="holds no model"):
+        storage.load(place)
+
+
 def test_a_net_without_torch_names_the_extra(folder, monkeypatch):
     reseal(folder, lambda m: m.update(kind="net"))
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -499,6 +499,7 @@ def check_same_tables(part: Ratings, tables: Tables | None, name: str, of: str) 
     Raises:
         DataError: with the line that mends it.
     """
+    check_is_ratings(part, name)
     if tables is not None and not part.extends(tables):
         raise DataError(
             f"{name} and {of} number their users or items differently: a row means two things.",

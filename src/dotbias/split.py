@@ -17,13 +17,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from .errors import DataError, SettingError
-from .ratings import Ids, Ratings
+from .ratings import Ids, Ratings, check_is_ratings
 from .rng import Rng, numpy_rng
 
 HOLES = "fill the holes: what would people give to the rest of what they rated?"
@@ -130,9 +131,12 @@ def lesson(ratings: Ratings, fraction: float = 0.2, *, seed: int = 42) -> Split:
         seed: of numpy's legacy generator (the course's is 42).
 
     Raises:
+        SettingError: for a fraction or a seed that makes no sense.
         DataError: if a part would be empty.
     """
-    _check_fractions(fraction)
+    _check(ratings, fraction)
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise SettingError(f"seed is {seed!r}.", hint="a whole number from 0 to 2**32 - 1; the course's is 42.")
     held = np.zeros(len(ratings), np.int8)
     held[lesson_rows(len(ratings), val_pct=fraction, seed=seed)] = 2
     return _cut(ratings, held, ask=(None, fraction), question=HOLES)
@@ -153,7 +157,7 @@ def random(ratings: Ratings, *, test: float | None = 0.1, valid: float | None = 
         SettingError: for fractions that leave nothing to learn from.
         DataError: if a part would be empty.
     """
-    _check_fractions(test, valid)
+    _check(ratings, test, valid)
     n_test, n_valid = (_count(f, len(ratings)) for f in (test, valid))
     held = np.zeros(len(ratings), np.int8)
     shuffled = numpy_rng(rng).permutation(len(ratings))
@@ -177,7 +181,7 @@ def per_user(ratings: Ratings, *, test: float | None = 0.2, valid: float | None 
         SettingError: for fractions that leave nothing to learn from.
         DataError: if a part would be empty.
     """
-    _check_fractions(test, valid)
+    _check(ratings, test, valid)
     rank = _rank(ratings.users, numpy_rng(rng).permutation(len(ratings)))
     return _cut(ratings, _hold(ratings, rank, *_shares(ratings, test, valid)), ask=(valid, test), question=HOLES)
 
@@ -192,6 +196,7 @@ def folds(ratings: Ratings, k: int = 5, *, rng: Rng = None) -> Iterator[Split]:
     Raises:
         SettingError: if k is below 2 or above the number of ratings.
     """
+    check_is_ratings(ratings, "ratings")
     if not isinstance(k, (int, np.integer)) or not 2 <= k <= len(ratings):
         raise SettingError(f"k is {k!r}, for {len(ratings):,} ratings.", hint="from 2 to the number of ratings.")
     fold = numpy_rng(rng).permutation(len(ratings)) % k
@@ -239,7 +244,7 @@ def last_share(ratings: Ratings, *, test: float | None = 0.2, valid: float | Non
         SettingError: for fractions that leave nothing to learn from.
         DataError: if a part would be empty.
     """
-    _check_fractions(test, valid)
+    _check(ratings, test, valid)
     rank = _rank(ratings.users, _by_time(ratings)[::-1])
     return _cut(ratings, _hold(ratings, rank, *_shares(ratings, test, valid)), ask=(valid, test), question=NEXT)
 
@@ -259,7 +264,7 @@ def by_time(ratings: Ratings, *, test: float | None = 0.2, valid: float | None =
         SettingError: for fractions that leave nothing to learn from.
         DataError: without times, or if a part would be empty.
     """
-    _check_fractions(test, valid)
+    _check(ratings, test, valid)
     if ratings.times is None:
         raise DataError("these ratings have no times.", hint="name the column: time=…; or use split.random.")
     ordered, n = np.sort(ratings.times), len(ratings)
@@ -365,9 +370,10 @@ def _refuse_overlap(parts: dict[str, Ratings]) -> None:
 # Parts ---------------------------------------------------------------------------------------------------------
 
 
-def _check_fractions(*fractions: float | None) -> None:
+def _check(ratings: Ratings, *fractions: float | None) -> None:
+    check_is_ratings(ratings, "ratings")
     asked = [f for f in fractions if f is not None]
-    if not asked or not all(0 < f < 1 for f in asked) or not sum(asked) < 1:
+    if not asked or not all(isinstance(f, Real) and 0 < f < 1 for f in asked) or not sum(asked) < 1:
         shown = ", ".join(map(repr, asked)) or "nothing"
         raise SettingError(f"{shown} cannot be held out.", hint="fractions above 0 whose sum is below 1, such as 0.1.")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from ..ratings import Ratings, check_same_tables, cold_rows
+from ..ratings import Ratings, check_is_ratings, check_same_tables, cold_rows
 
 
 class Cold(NamedTuple):
@@ -21,10 +21,12 @@ class Cold(NamedTuple):
 
 def with_cold(test: Ratings, train: Ratings | None) -> Ratings:
     """The checks on what is measured; ``cold`` filled from train where it is given."""
+    check_is_ratings(test, "test")
     if test.values is not None or not len(test):
         test.explicit()
     if train is None:
         return test
+    check_is_ratings(train, "train")
     check_same_tables(test, train.tables, "test", "train")
     width = max(test.n_items, 1)
     pairs = test.users.astype(np.int64) * width + test.items

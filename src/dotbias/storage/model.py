@@ -217,7 +217,7 @@ def load(folder: str | Path) -> StoredModel:
 def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
     if not exists(path):
-        near = [name for name in neighbours(folder) if is_model(folder.with_name(name))]
+        near = [name for name in neighbours(folder) if is_model(folder.parent / name)]  # "." has no name to replace
         there = exists(folder) and folder.is_dir()
         where = f"the folder {folder} holds no model" if there else f"there is no model {folder}"
         raise ModelFileError(f"{where} ({MANIFEST} is missing).", hint=did_you_mean(folder.name, near))
