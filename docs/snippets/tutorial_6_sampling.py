@@ -104,8 +104,10 @@ groups = {
     "50 or more": n_seen >= 50,
 }
 for name, group in groups.items():
-    spread = np.sqrt(variance[group].mean())
-    print(f"ratings of the item: {name:10}  ± {spread:.2f}  inside {inside[group].mean():.1%}")
+    if group.any():  # a planted world may lack one
+        spread = np.sqrt(variance[group].mean())
+        share = inside[group].mean()
+        print(f"ratings of the item: {name:10}  ± {spread:.2f}  inside {share:.1%}")
 # --8<-- [end:where]
 
 # --8<-- [start:choose]
