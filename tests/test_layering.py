@@ -172,3 +172,15 @@ def test_files_around_the_data_import_each_other_in_no_circle():
     for path in data:
         walk(path, ())
     assert set(data) <= done
+
+
+def test_a_class_name_means_one_thing():
+    """No two classes share a name; but for the course's own, which lesson5 must call as the course did."""
+    homes = {}
+    for path in FILES:
+        if room_of(path) != "lesson5":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert len(homes) > 100
+    assert not {name: files for name, files in homes.items() if len(files) > 1}

@@ -8,7 +8,7 @@ room knows scorers and ratings, not how either was made.
 
 from .measure import compare, cross_validate, evaluate, evaluate_sampled
 from .ranked import ORDERS, threshold
-from .reports import Breakdown, Comparison, CrossValidation, Difference, Part, Report
+from .reports import Breakdown, Comparison, CrossValidation, Difference, GroupReport, Report
 from .summing import DEFAULT, SHOWN, MostPopular
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Comparison",
     "CrossValidation",
     "Difference",
+    "GroupReport",
     "MostPopular",
-    "Part",
     "Report",
     "compare",
     "cross_validate",

@@ -42,7 +42,7 @@ class Sums(NamedTuple):
         return float(self.values[:, c].sum() / total) if total else float("nan")
 
 
-class Draws(NamedTuple):
+class Resamples(NamedTuple):
     """Sums over users of m columns, and of the products of each two, under R resamples of the users.
 
     Attributes:
@@ -57,8 +57,8 @@ class Draws(NamedTuple):
 Job = tuple[np.ndarray, Sequence[np.ndarray]]  # users (M,), and sets of columns (M, m) of theirs
 
 
-def resample(jobs: Sequence[Job], n_users: int, n: int, rng: Rng) -> list[list[Draws]]:
-    """For each set of columns of each job its Draws: all under the same n resamples of G users."""
+def resample(jobs: Sequence[Job], n_users: int, n: int, rng: Rng) -> list[list[Resamples]]:
+    """For each set of columns of each job its Resamples: all under the same n resamples of G users."""
     generator = numpy_rng(rng)
     stacked = [(users, np.concatenate([_products(x) for x in sets], 1)) for users, sets in jobs]
     sums = [np.empty((n, x.shape[1])) for _, x in stacked]
@@ -79,14 +79,14 @@ def _products(x: np.ndarray) -> np.ndarray:
     return np.concatenate([x, x[:, a] * x[:, b]], 1)
 
 
-def _unstacked(sums: np.ndarray, widths: Sequence[int]) -> list[Draws]:
-    """Draws of sets of m columns each, from sums (R, all their products)."""
+def _unstacked(sums: np.ndarray, widths: Sequence[int]) -> list[Resamples]:
+    """Resamples of sets of m columns each, from sums (R, all their products)."""
     out, start = [], 0
     for m in widths:
         a, b = np.triu_indices(m)
         second = np.empty((len(sums), m, m))
         second[:, a, b] = second[:, b, a] = sums[:, start + m : start + m + len(a)]
-        out.append(Draws(sums[:, start : start + m], second))
+        out.append(Resamples(sums[:, start : start + m], second))
         start += m + len(a)
     return out
 
@@ -97,7 +97,7 @@ def columns(sums: Sums, c: int) -> np.ndarray:
     return np.stack([sums.values[:, c] - sums.mean(c) * counts, counts], 1)
 
 
-def interval(sums: Sums, c: int, draws: Draws, metric: Metric) -> Interval | None:
+def interval(sums: Sums, c: int, draws: Resamples, metric: Metric) -> Interval | None:
     """The 95 % interval of one metric; None with fewer than two users that count."""
     x = columns(sums, c)
     if (x[:, 1] != 0).sum() < 2 or not len(draws.first):
@@ -110,7 +110,7 @@ def interval(sums: Sums, c: int, draws: Draws, metric: Metric) -> Interval | Non
     return ends[0], ends[1]
 
 
-def difference(first: tuple[float, Metric], second: tuple[float, Metric], x: np.ndarray, draws: Draws) -> Interval:
+def difference(first: tuple[float, Metric], second: tuple[float, Metric], x: np.ndarray, draws: Resamples) -> Interval:
     """The 95 % interval of the second figure less the first, both drawn with the same users.
 
     Args:
@@ -123,12 +123,12 @@ def difference(first: tuple[float, Metric], second: tuple[float, Metric], x: np.
     value = second[1].finish(second[0]) - first[1].finish(first[0])
     if not len(draws.first):
         return float("nan"), float("nan")
-    whole = Draws(x.sum(0)[None], np.einsum("gi,gj->ij", x, x)[None])
+    whole = Resamples(x.sum(0)[None], np.einsum("gi,gj->ij", x, x)[None])
     shift, spread = _gap(sides, draws)
     return _ends(float(value), _gap(sides, whole)[1][0], shift - value, spread)
 
 
-def _gap(sides: tuple[tuple[float, Metric], tuple[float, Metric]], draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+def _gap(sides: tuple[tuple[float, Metric], tuple[float, Metric]], draws: Resamples) -> tuple[np.ndarray, np.ndarray]:
     """(R,) the differences under resamples, and their errors."""
     weights, values = [], []
     for k, (mean, metric) in enumerate(sides):

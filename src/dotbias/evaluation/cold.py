@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..ratings import Ratings, check_is_ratings, check_same_tables, cold_rows
 
 
-class Cold(NamedTuple):
+class ColdCounts(NamedTuple):
     """Distinct users, distinct items and ratings that train never saw; None where that cannot be told."""
 
     users: int | None
@@ -48,15 +48,15 @@ def _known(rows: np.ndarray, n: int) -> np.ndarray:
     return known
 
 
-def cold_counts(test: Ratings, train: Ratings | None) -> Cold:
+def cold_counts(test: Ratings, train: Ratings | None) -> ColdCounts:
     """Counts of cold users, items and rows. From ``test.cold`` alone, whose fault it is can mostly be inferred:
     a user with a warm row is known, and then the item of any cold row of theirs is not; where neither is: None."""
     if test.cold is None:
-        return Cold(None, None, None)
+        return ColdCounts(None, None, None)
     n_rows = int(test.cold.sum())
     if train is not None:
         known_users, known_items = _known(train.users, test.n_users), _known(train.items, test.n_items)
-        return Cold(
+        return ColdCounts(
             int((~known_users[np.unique(test.users)]).sum()), int((~known_items[np.unique(test.items)]).sum()), n_rows
         )
     users, items = test.users[test.cold], test.items[test.cold]
@@ -66,4 +66,4 @@ def cold_counts(test: Ratings, train: Ratings | None) -> Cold:
     doubtful = ~(user_known | item_known)
     users_told = np.isin(users[doubtful], cold_users).all()
     items_told = np.isin(items[doubtful], cold_items).all()
-    return Cold(len(cold_users) if users_told else None, len(cold_items) if items_told else None, n_rows)
+    return ColdCounts(len(cold_users) if users_told else None, len(cold_items) if items_told else None, n_rows)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..metrics import Metric
-from .bootstrap import Draws, Interval, Job, Sums, columns, difference, interval, resample
-from .reports import Comparison, Difference, Part, Report
-from .summing import ALL, POPULAR, Ask, Key, Measured, Size
+from .bootstrap import Interval, Job, Resamples, Sums, columns, difference, interval, resample
+from .reports import Comparison, Difference, GroupReport, Report
+from .summing import ALL, POPULAR, Ask, GroupSize, Key, Measured
 
 
 def compared(
@@ -47,7 +47,9 @@ def _paired(first: Measured, second: Measured, n_metrics: int) -> Job:
     return np.arange(len(first.users)), list(out)
 
 
-def _differences(first: Measured, second: Measured, metrics: list[Metric], draws: list[Draws]) -> dict[str, Difference]:
+def _differences(
+    first: Measured, second: Measured, metrics: list[Metric], draws: list[Resamples]
+) -> dict[str, Difference]:
     columns_of = _paired(first, second, len(metrics))[1]
     out = {}
     for c, metric in enumerate(metrics):
@@ -57,7 +59,7 @@ def _differences(first: Measured, second: Measured, metrics: list[Metric], draws
     return out
 
 
-def _part(sums: Sums, size: Size, metrics: list[Metric], draws: list[Draws]) -> Part:
+def _part(sums: Sums, size: GroupSize, metrics: list[Metric], draws: list[Resamples]) -> GroupReport:
     values: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
     counted = {}
@@ -69,10 +71,10 @@ def _part(sums: Sums, size: Size, metrics: list[Metric], draws: list[Draws]) -> 
         found = interval(sums, c, draws[c], metric)
         if found is not None:
             intervals[metric.name] = found
-    return Part(size.ratings, size.users, values, intervals, counted)
+    return GroupReport(size.ratings, size.users, values, intervals, counted)
 
 
-def _report(table: Measured, parts: Mapping[Key, Part], ask: Ask, others: Mapping[str, Part]) -> Report:
+def _report(table: Measured, parts: Mapping[Key, GroupReport], ask: Ask, others: Mapping[str, GroupReport]) -> Report:
     whole = parts[ALL]
     notes = table.notes
     if len(table.users) < 2:
@@ -82,7 +84,7 @@ def _report(table: Measured, parts: Mapping[Key, Part], ask: Ask, others: Mappin
         notes = (*notes, f"no held-out rating is {ask.like:g} or more.")
     elif missing:
         notes = (*notes, f"nothing counts in {', '.join(missing)}.")
-    by: dict[str, dict[str, Part]] = {}
+    by: dict[str, dict[str, GroupReport]] = {}
     for (facet, label), part in parts.items():
         if facet:
             by.setdefault(facet, {})[label] = part

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 
 
-class Part(NamedTuple):
+class GroupReport(NamedTuple):
     """Figures over some of the held-out ratings.
 
     Attributes:
@@ -59,7 +59,7 @@ class Report:
         notes: circumstances a reader should know.
         counted: metric -> number of users that count in it (lists: those with a relevant held-out item).
         reference: for metrics of lists, the same figures of another order: "popular".
-        by: facet -> group -> its Part: what is known (see ``known``).
+        by: facet -> group -> its GroupReport: what is known (see ``known``).
         better: metric -> "low", "high" or "neither".
         order: what lists were ordered by; None without metrics of lists.
         like: the rating from which an item counts as relevant; None for clicks, or without metrics of lists.
@@ -76,8 +76,8 @@ class Report:
     n_cold_rows: int | None
     notes: tuple[str, ...] = ()
     counted: Mapping[str, int] = field(default_factory=dict)
-    reference: Mapping[str, Part] = field(default_factory=dict)
-    by: Mapping[str, Mapping[str, Part]] = field(default_factory=dict)
+    reference: Mapping[str, GroupReport] = field(default_factory=dict)
+    by: Mapping[str, Mapping[str, GroupReport]] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     order: str | None = None
     like: float | None = None
@@ -177,11 +177,11 @@ class Breakdown:
 
     Attributes:
         metric: its name.
-        by: facet -> group -> Part.
+        by: facet -> group -> GroupReport.
     """
 
     metric: str
-    by: Mapping[str, Mapping[str, Part]]
+    by: Mapping[str, Mapping[str, GroupReport]]
 
     def __repr__(self) -> str:
         return "\n".join(_aligned(self.rows()))

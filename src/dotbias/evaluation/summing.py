@@ -13,7 +13,7 @@ from ..ratings import Ratings
 from ..scorer import Ranks, Scorer, Timed, offers
 from . import ranked, scored
 from .bootstrap import Sums
-from .cold import Cold, cold_counts
+from .cold import ColdCounts, cold_counts
 from .known import Group, facets
 
 Metrics = Sequence[str | Metric]
@@ -55,7 +55,7 @@ def ask_for(metrics: Metrics, order: str | ranked.Order, like: float | None, tra
     return Ask(found, name, function, like)
 
 
-class Size(NamedTuple):
+class GroupSize(NamedTuple):
     """Held-out ratings of a group, and users."""
 
     ratings: int
@@ -76,8 +76,8 @@ class Measured(NamedTuple):
 
     users: np.ndarray
     sums: dict[Key, Sums]
-    sizes: dict[Key, Size]
-    cold: Cold
+    sizes: dict[Key, GroupSize]
+    cold: ColdCounts
     notes: tuple[str, ...]
     question: str | None
 
@@ -120,7 +120,7 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
     for g in groups:
         parts = [_part(m, given[m.takes], values, g, owner) for m, values in zip(ask.metrics, whole, strict=True)]
         sums[g.facet, g.label] = summed([v for v, _ in parts], [o for _, o in parts], len(users))
-        sizes[g.facet, g.label] = Size(int(g.ratings.sum()), int((np.bincount(owner[g.ratings]) > 0).sum()))
+        sizes[g.facet, g.label] = GroupSize(int(g.ratings.sum()), int((np.bincount(owner[g.ratings]) > 0).sum()))
     notes = ("rating's day given",) if _timed(scorer, test) and len(ask.lists) < len(ask.metrics) else ()
     return Measured(users, sums, sizes, cold_counts(test, train), notes, test.question)
 
@@ -136,7 +136,7 @@ def of_sampled(metrics: list[Metric], lists: Lists, users: np.ndarray) -> tuple[
     """Sampled metrics of one list for each of the user rows (G,), and the question they answer."""
     n = len(users)
     sums = summed([m.values(lists) for m in metrics], [np.arange(n)] * len(metrics), n)
-    found = Measured(np.asarray(users), {ALL: sums}, {ALL: Size(n, n)}, Cold(None, None, None), (), None)
+    found = Measured(np.asarray(users), {ALL: sums}, {ALL: GroupSize(n, n)}, ColdCounts(None, None, None), (), None)
     return found, Ask(metrics, "rank, among sampled negatives", ranked.by_rank, None)
 
 
@@ -172,8 +172,8 @@ def pooled(tables: Sequence[Measured]) -> Measured:
             counts[rows] += part.counts
         used = np.flatnonzero(counts.any(1))
         sums[k] = Sums(used, values[used], counts[used])
-        sizes[k] = Size(sum(t.sizes[k].ratings for t in tables if k in t.sizes), len(used))
-    cold = Cold(*(_total([getattr(t.cold, f) for t in tables]) for f in Cold._fields))
+        sizes[k] = GroupSize(sum(t.sizes[k].ratings for t in tables if k in t.sizes), len(used))
+    cold = ColdCounts(*(_total([getattr(t.cold, f) for t in tables]) for f in ColdCounts._fields))
     return Measured(users, sums, sizes, cold, tables[0].notes, tables[0].question)
 
 

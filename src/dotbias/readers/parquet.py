@@ -21,7 +21,7 @@ WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}  # bytes of a value in memory, by
 DEPTH = 24  # how deep thrift structures may nest
 
 
-class Size(NamedTuple):
+class ParquetSize(NamedTuple):
     """What decoding a Parquet file will make.
 
     Attributes:
@@ -81,7 +81,7 @@ def _unreadable(name: str, cause: BaseException) -> DataError:
 # Sizes ---------------------------------------------------------------------------------------------------------
 
 
-def size_of(source: Path | bytes, name: str) -> Size:
+def size_of(source: Path | bytes, name: str) -> ParquetSize:
     """How much a Parquet file decodes to, from its footer and page headers.
 
     Raises:
@@ -96,7 +96,7 @@ def size_of(source: Path | bytes, name: str) -> Size:
         raise _unreadable(name, e) from e
 
 
-def _size(content: bytes | mmap.mmap) -> Size:
+def _size(content: bytes | mmap.mmap) -> ParquetSize:
     if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
         raise ValueError("it does not begin and end as one")
     end = len(content) - 8
@@ -114,7 +114,7 @@ def _size(content: bytes | mmap.mmap) -> Size:
             nbytes += max(values, about[5], group[3]) * width + max(unpacked, about[6])
     if rows < 0 or nbytes < 0:
         raise ValueError("it states negative sizes")
-    return Size(rows, nbytes)
+    return ParquetSize(rows, nbytes)
 
 
 def _pages(content: bytes | mmap.mmap, about: dict[int, Any], footer: int) -> tuple[int, int]:
