@@ -44,6 +44,13 @@ def test_a_frame_is_no_ratings():
         evaluate(scorer, test, train=train.to_frame())
 
 
+@pytest.mark.parametrize("wrong", [{"like": float("nan")}, {"like": "4"}, {"n_resamples": -1}, {"n_resamples": 2.5}])
+def test_settings_that_make_no_sense(wrong):
+    scorer, train, test = fitted()
+    with pytest.raises(SettingError, match=f"{min(wrong)} is "):
+        evaluate(scorer, test, train=train, metrics=["ndcg@10"], **wrong)
+
+
 def test_cold_counts_without_train_are_inferred_or_unknown():
     scorer, train, test = fitted()
     for rows in (np.isin(test.users, test.users[~test.cold]), np.isin(test.items, test.items[~test.cold])):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dotbias import split
-from dotbias.errors import DataError, ModelFileError, SettingError, StoppedWarning
+from dotbias.errors import DataError, FileError, ModelFileError, SettingError, StoppedWarning
 from dotbias.schedules import constant
 from dotbias.solvers import _threads
 from dotbias.solvers.als import als
@@ -37,6 +37,21 @@ def bits(fit):
 
 def error(fit, test):
     return np.sqrt(np.mean((fit.score(test.users, test.items) - test.values) ** 2))
+
+
+@both
+def test_a_checkpoint_is_a_path_as_a_person_gives_it(name, parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    FITS[name](parts.train, n_epochs=1, rng=0, checkpoint="~/fit")
+    assert (tmp_path / "fit").is_file()
+    with pytest.raises(SettingError, match="is no path"):
+        FITS[name](parts.train, n_epochs=1, rng=0, checkpoint="\0")
+
+
+def test_a_scratch_folder_that_is_not_there(parts, tmp_path):
+    with pytest.raises(FileError, match="nowhere cannot be used as scratch"):
+        sgd(parts.train, n_epochs=1, scratch=tmp_path / "nowhere")
 
 
 @both

@@ -12,6 +12,7 @@ from .. import checkpoint
 from ..batches import digest
 from ..checkpoint import under
 from ..errors import ModelFileError
+from ..files import as_path
 from ..losses import name_of
 from ..optim import Optimizer
 from .moments import Callback, Loop
@@ -29,7 +30,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, *, every: int = 1):
-        self.path, self.every = Path(path), every
+        self.path, self.every = as_path(path), every
 
     def before_fit(self, learner: Loop) -> None:
         """Go on from the file, if it is there.

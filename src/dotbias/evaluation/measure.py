@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from ..metrics import find_metrics, sampled_lists
 from ..ratings import Ratings
 from ..rng import Rng, key, numpy_rng
 from ..scorer import Ranks, Scorer, check_rows, demand
+from ..settings import Within, check
 from . import ranked
 from .cold import with_cold
 from .reporting import compared
 from .reports import Comparison, CrossValidation, Report
 from .summing import DEFAULT, Metrics, ask_for, measure, of_sampled, pooled, popularity
+
+Resamples = Annotated[int, Within(0, "a whole number, 0 or more")]
 
 
 def evaluate(
@@ -27,7 +31,7 @@ def evaluate(
     metrics: Metrics = DEFAULT,
     order: str | ranked.Order = "rank",
     like: float | None = None,
-    n_resamples: int = 1000,
+    n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Report:
     """Errors, probabilities and lists of ``scorer`` on held-out ratings, each with its interval.
@@ -67,7 +71,7 @@ def compare(
     metrics: Metrics = DEFAULT,
     order: str | ranked.Order = "rank",
     like: float | None = None,
-    n_resamples: int = 1000,
+    n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Comparison:
     """Several scorers on the same rows: each one's report, and its paired difference to the first.
@@ -77,6 +81,7 @@ def compare(
     """
     if not scorers:
         raise SettingError("there is nothing to compare.", hint="give a dict of names and scorers.")
+    check(compare, {"like": like, "n_resamples": n_resamples})
     ask = ask_for(metrics, order, like, train)
     checked = with_cold(test, train)
     found = {}
@@ -95,7 +100,7 @@ def cross_validate(
     metrics: Metrics = DEFAULT,
     order: str | ranked.Order = "rank",
     like: float | None = None,
-    n_resamples: int = 1000,
+    n_resamples: Resamples = 1000,
 ) -> CrossValidation:
     """Fit k times, each on all folds but one, and measure on that one.
 
@@ -130,7 +135,7 @@ def evaluate_sampled(
     negatives: np.ndarray,
     *,
     metrics: Metrics = ("sampled_hit_rate@10", "sampled_ndcg@10"),
-    n_resamples: int = 1000,
+    n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Report:
     """The sampled metrics of the NCF protocol (He et al. 2017): each held-out item among given negatives.

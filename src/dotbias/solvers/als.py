@@ -18,6 +18,7 @@ import numpy as np
 from ..checkpoint import key_of
 from ..errors import DivergedError, SettingError
 from ..factors import Factors
+from ..files import as_path
 from ..objective import Objective, Ridge
 from ..progress import Progress
 from ..ratings import Ratings
@@ -89,7 +90,7 @@ def als(
         SettingError: a setting that makes no sense, a checkpoint of another fit.
         DivergedError: if a number is no longer finite.
     """
-    path = None if checkpoint is None else Path(checkpoint)
+    path = None if checkpoint is None else as_path(checkpoint)
     check_valid(valid, keep_best=keep_best)
     if not reg + reg_once:
         raise SettingError("reg and reg_once are both 0: rows with few ratings have no answer.", hint="try reg=0.05.")

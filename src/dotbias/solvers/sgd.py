@@ -22,6 +22,7 @@ import numpy as np
 from ..checkpoint import key_of
 from ..errors import DataError, DivergedError
 from ..factors import Factors
+from ..files import as_path, clear_errors
 from ..objective import Link, Objective, Ridge
 from ..progress import Progress
 from ..ratings import Ratings
@@ -105,7 +106,7 @@ def sgd(
         SettingError: a setting that makes no sense, a checkpoint of another fit.
         DivergedError: if the error explodes.
     """
-    path = None if checkpoint is None else Path(checkpoint)
+    path = None if checkpoint is None else as_path(checkpoint)
     check_valid(valid, keep_best=keep_best)
     ridge = Ridge(reg_bias_once, reg_once, reg_bias, reg)
     schedule = lr if callable(lr) else cosine(lr)
@@ -254,5 +255,8 @@ def _folder(train: Ratings, scratch: str | Path | None) -> Iterator[Path | None]
     if scratch is None and not on_disk(train.users):
         yield None
         return
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="dotbias-") as folder:
-        yield Path(folder)
+    parent = as_path(tempfile.gettempdir() if scratch is None else scratch)
+    with clear_errors(parent, "used as scratch"):
+        folder = tempfile.TemporaryDirectory(dir=parent, prefix="dotbias-")
+    with folder as name:
+        yield Path(name)

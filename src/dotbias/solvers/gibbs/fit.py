@@ -10,6 +10,7 @@ import numpy as np
 
 from ...checkpoint import key_of
 from ...errors import SettingError
+from ...files import as_path
 from ...posterior import Posterior
 from ...progress import Progress, Tell, telling
 from ...ratings import Ratings
@@ -104,7 +105,7 @@ def gibbs(
         chains=chains,
     )
     check(settings, train, valid)
-    path = None if checkpoint is None else Path(checkpoint)
+    path = None if checkpoint is None else as_path(checkpoint)
     if path is not None and chains > 1:
         raise SettingError(f"a checkpoint holds one chain; chains is {chains}.", hint="chains=1.")
     key, prepared = key_of(rng, path), prepare(settings, train)
