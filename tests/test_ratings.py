@@ -648,3 +648,9 @@ def test_columns_are_never_bent_into_shape(change):
 
     with pytest.raises(DataError):
         dataclasses.replace(small(), **change)
+
+
+def test_an_item_table_without_titles_is_noted():
+    ratings = Ratings.from_frame(pl.DataFrame({"user": [1, 2], "item": [1, 1], "rating": [3.0, 4.0]}))
+    with_table = ratings.with_item_table(pl.DataFrame({"item": [1], "Titel": ["Heat"]}))
+    assert any("no column is called title or name" in note for note in with_table.notes)

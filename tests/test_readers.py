@@ -305,3 +305,11 @@ def test_tables_from_text_keep_what_they_are_told_to(tmp_path):
     path = file(tmp_path, "1::02460::x\n2::1::y\n", "users.dat")
     table = readers.read_table(path, names=["id", "zip", "name"], separator="::", text=lambda _: ["zip"])
     assert table.rows() == [(1, "02460", "x"), (2, "1", "y")]
+
+
+def test_a_header_that_names_a_column_twice_is_noted(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("user,item,rating,rating\n1,2,3,5\n2,2,4,1\n")
+    ratings = Ratings.from_csv(path)
+    assert ratings.values.tolist() == [3, 4]
+    assert any("names 'rating' more than once; the first one counts" in note for note in ratings.notes)

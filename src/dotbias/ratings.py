@@ -472,6 +472,9 @@ class Ratings:
     def with_item_table(self, table: Any, *, id: str | None = None) -> Ratings:
         """With a side table of items; as :meth:`with_user_table`. Its column ``title`` names items for people."""
         aligned, notes = readers.align_table(table, self.item_ids, "item", id)
+        if not set(readers.TITLES) & set(aligned.columns):
+            named = ", ".join(map(str, aligned.columns))
+            notes = (*notes, f"item table: no column is called title or name, so items have no titles ({named}).")
         return dataclasses.replace(self, item_table=aligned, notes=(*self.notes, *notes))
 
 

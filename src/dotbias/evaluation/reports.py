@@ -161,6 +161,8 @@ class Report:
         if self.order is not None:
             relevant = "each held-out click" if self.like is None else f"held-out ratings of {self.like:g} and more"
             lines.append(f"Lists: the whole catalogue, ordered by {self.order}; relevant: {relevant}.")
+        if self.reference:
+            lines.append("popular: the most rated items, the same for everybody; models of ratings rarely beat it.")
         if self.question is not None:
             lines.append(f"The split asks: {self.question}")
         return [*lines, *self.notes]

@@ -182,10 +182,14 @@ def open_sheet(
     header = not any(_is_number(f) for f in fields) if header is None else header
     if not header:
         fields = [names[k] if k < len(names) else f"column {k}" for k in range(len(fields))]
+    distinct = _distinct(fields)
+    if distinct != fields:
+        again = next(f for f, d in zip(fields, distinct, strict=True) if f != d)
+        notes = (*notes, f"{name}: the header names {again!r} more than once; the first one counts.")
     if len(separator.encode()) > 1:
         raw = text.read_bytes() if isinstance(text, Path) else text
         text, separator = raw.replace(separator.encode(), STAND_IN.encode()), STAND_IN
-    return TextTable(name, text, separator, header, _distinct(fields), skipped, notes)
+    return TextTable(name, text, separator, header, distinct, skipped, notes)
 
 
 def _check_arguments(separator: object, header: object, encoding: object) -> None:

@@ -178,7 +178,7 @@ def is_range(value: Any) -> bool:
 
 
 def _is_ridge(value: Any) -> bool:
-    if not isinstance(value, dict) or not value:
+    if not isinstance(value, dict) or set(value) != {"bias", "factors", "bias_each", "factors_each"}:
         return False
     return all(x is None or (is_number(x) and x >= 0) for x in value.values())  # None: infinite
 
