@@ -39,8 +39,8 @@ for user in (few, many):
     best = factors.objective.half_step(np.zeros(len(y)), x[:, 1:], y)
     stored = np.r_[factors.user_bias[user], factors.users[user]]
     print(f"{counts[user]} ratings: bias {mean[0]:+.2f} ± {np.sqrt(covariance[0, 0]):.2f}")
-    print(f"  mean - half-step: {abs(mean - best).max():.0e}")
-    print(f"  mean - the row that als stored: {abs(mean - stored).max():.0e}")
+    print("  the half-step, to 12 digits:", bool(abs(mean - best).max() < 1e-12))
+    print("  the row that als stored, to 4 digits:", bool(abs(mean - stored).max() < 1e-4))
 # --8<-- [end:conditional]
 
 # --8<-- [start:draw]
