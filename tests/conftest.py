@@ -34,9 +34,20 @@ def data() -> Path:
     return Path(folder)
 
 
+WHOLE = {  # modules that `make fast` leaves out: other programs, whole commands, real data
+    *("test_docs", "test_readme", "test_workbook", "test_workbook_file", "test_storage_kill", "test_storage_hostile"),
+    *("test_cli", "test_cli_files", "test_cli_show", "test_cli_stop", "test_plots", "test_export", "test_odd_input"),
+    *("test_datasets", "test_gradient", "test_learner_bits", "test_gibbs_bits", "test_gibbs_run", "test_threads"),
+    *("test_lesson5_notebook", "test_lesson5_learner", "test_lesson5_bits", "test_checkpoint", "test_gibbs_package"),
+    *("test_sgd", "test_workbook_numbers", "test_gibbs_fit", "test_choice", "test_popularity", "test_passes"),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for ``data`` carries the marker ``data``."""
+    """Whatever asks for ``data`` carries the marker ``data``; what ``make fast`` leaves out, ``slow``."""
     for item in items:
+        if item.path.stem in WHOLE:
+            item.add_marker(pytest.mark.slow)
         if "data" in getattr(item, "fixturenames", ()):
             item.add_marker("data")
 
