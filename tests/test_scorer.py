@@ -13,7 +13,18 @@ PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
 USE = ["evaluation", "interpret", "storage", "recommender.py", "cli", "plots", "workbook"]
 METHODS = {
     *("score", "score_all", "rank", "rank_all", "interval", "star_probabilities", "factors", "squash", "draws"),
-    *("fold_in_user", "fold_in_item", "state", "tables", "offers", "unbounded", "uses_times", "moments", "compress"),
+    *(
+        "fold_in_user",
+        "fold_in_item",
+        "state",
+        "tables",
+        "offers",
+        "unbounded",
+        "uses_times",
+        "moments",
+        "compress",
+        "notes",
+    ),
 }
 CLASSES = {"Factors", "Posterior", "Knn", "ModuleScorer"}
 

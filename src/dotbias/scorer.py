@@ -100,6 +100,15 @@ class Timed(Scorer, Protocol):
     """Its guesses depend on the time of the rating."""
 
 
+class Noted(Scorer, Protocol):
+    """Has something to say of its fit."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people."""
+        ...
+
+
 class Bilinear(Scorer, Protocol):
     """Is, or is nearly, mean + biases + a dot product."""
 

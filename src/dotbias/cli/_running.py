@@ -53,6 +53,8 @@ def run_fitter(
     Raises:
         KeyboardInterrupt: at a second Ctrl-C, or at the first where the fitter has nothing to show for itself.
     """
+    from ..scorer import Noted, offers
+
     steps = Recorder(fitter.name)
     with warnings.catch_warnings(record=True) as caught, stoppable() as stop, steps:
         warnings.simplefilter("always")
@@ -63,7 +65,7 @@ def run_fitter(
             page.say("stopped: nothing was saved.")
             raise
     stopped = stop.asked or any(issubclass(w.category, StoppedWarning) for w in caught)
-    for text in dict.fromkeys([*(str(w.message) for w in caught), *getattr(scorer, "notes", ())]):
+    for text in dict.fromkeys([*(str(w.message) for w in caught), *(scorer.notes if offers(scorer, Noted) else ())]):
         page.note(text)
     return Fitted(scorer, steps.rows or None, stopped)
 

@@ -23,7 +23,7 @@ from ..errors import DataError, SettingError
 from ..factors import Factors
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
-from ..scorer import Bilinear, FoldsIn, Intervals, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
+from ..scorer import Bilinear, FoldsIn, Intervals, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
 from ..trace import Trace
 from .compress import best_product
 from .newcomers import Given, PosteriorPart, SidePosterior, fold_in
@@ -89,7 +89,7 @@ class Posterior:
     @property
     def offers(self) -> tuple[type, ...]:
         """See ``scorer``; stars where ratings are a few distinct values, times where days are used."""
-        always = (Scorer, Ranks, Intervals, Bilinear, Sampled, FoldsIn, Stored)
+        always = (Scorer, Ranks, Noted, Intervals, Bilinear, Sampled, FoldsIn, Stored)
         return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.day_bias.shape[1] else ()))
 
     @property
