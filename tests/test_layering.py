@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
 ROWS = {  # a module may import, at its top, only from rows below its own; modules of one row in the order given
     0: ["errors", "rng", "progress", "stopping", "files", "checkpoint"],
-    1: ["ids", "readers", "ratings"],
+    1: ["ids", "times", "readers", "ratings"],
     2: ["settings", "split", "features", "datasets"],
     3: ["scorer", "objective", "factors", "trace", "posterior", "metrics", "schedules", "steps"],
     4: ["models", "batches", "losses", "module_scorer", "optim", "callbacks", "solvers", "baselines"],
