@@ -154,7 +154,7 @@ def test_gibbs_by_name_is_autos_gibbs(run, files):
     few = ("--set", "n_sweeps=5", "--json")
     results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
     auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
-    assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
+    assert auto == named and named["settings"]["histories"] is True and named["settings"]["sessions"] is True
 
 
 def test_recommend_and_similar(run, files):

@@ -113,12 +113,13 @@ def test_steps_say_what_is_known():
     assert [s.of for s in steps_of(train)[1]] == [90] * 90
 
 
-@pytest.mark.parametrize("options", [{"histories": True, "days": True}, {"noise": "auto"}], ids=["given", "search"])
+@pytest.mark.parametrize("options", [{"histories": True, "sessions": True}, {"noise": "auto"}], ids=["given", "search"])
 def test_valid_watches_and_decides_nothing(options):
     """The same fit with and without it; what is told of it is the error that the posterior has on it."""
     train, test = battery.parts()
     fitted, steps = steps_of(train, valid=test, **options)
     assert same(fitted, QUICK(train, **options))
+    fitted = fitted.carrying(0)  # while it runs, a new session is expected to have no effect
     error = np.sqrt(np.mean((fitted.score(test.users, test.items, test.times) - test.values) ** 2))
     assert fitted.n_samples == 30  # every kept sweep, so that the averages are of the same
     assert abs(steps[-1].values["valid"] - error) < 1e-4
