@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FACTOR = 1.2  # from point to point of the grid
+FACTOR = 1.3  # from point to point of the grid
 LEAST_POINTS, MOST_POINTS = 4, 14
 CLEARLY = 1.02  # an error this much above the best ends the search
 NEAR = 1.05  # errors this near to the best shape the parabola

@@ -25,7 +25,7 @@ from .probe import Probe, scores
 from .problem import Problem
 from .widths import CARRY, Stated
 
-POINT = 40  # sweeps at a point of the grid, of which the first few are not counted
+POINT = 30  # sweeps at a point of the grid, of which the first few are not counted
 SKIP = 5
 SETTLE = 64
 WARM, COLD = 10, 60  # sweeps not kept before drawing, after a search and without one
