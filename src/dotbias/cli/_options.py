@@ -24,7 +24,7 @@ def _option(name: str, help: str, **more: Any) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="JSON alone on stdout; everything else on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: the same seed, the same bits.")]
-Model = Annotated[Path, typer.Argument(help="The folder of a saved model.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a saved model.")]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -162,6 +162,8 @@ def _column(text: str | None) -> str | int | None:
 
 
 def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise SettingError(f"there is no file {path}.", hint="a table: a column of ids, and a header.")
+    if path.is_dir():
+        raise SettingError(f"{path} is a folder, not a file.", hint="name a table: a column of ids, and a header.")
+    if not path.exists():
+        raise SettingError(f"there is no file {path}.", hint="name a table: a column of ids, and a header.")
     return path

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, SettingError
 from ...features import Features, encode
 from ...features import days as day_rows
 from ...features import histories as history_features
@@ -17,6 +17,7 @@ from .problem import Problem, problem
 from .settings import GibbsSettings
 
 MOST_STARS = 20  # more distinct values than this are numbers, not stars
+MOST_NOISE = 1e4  # times the ratings' standard deviation, and the least is that part of it
 SLICE = 0.1, 10_000  # share of train held out for the search, and at most how many ratings
 
 
@@ -95,20 +96,30 @@ def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
 
     Raises:
         DataError: for a feature column that is not there, or ordinal output of more than 20 distinct ratings.
+        SettingError: for a noise that is out of all proportion to the ratings' standard deviation.
     """
     y = train.explicit().astype(np.float64)
     columns = (train.user_table, settings.user_features), (train.item_table, settings.item_features)
     user_table, item_table = (encode(table, names) if names else None for table, names in columns)
     timed = settings.days and train.times is not None
+    spread = float(y.std()) or 1.0
+    _check_noise(settings.noise, spread)
     return Prepared(
         settings,
         train,
         centre=float(y.mean()),
-        spread=float(y.std()) or 1.0,
+        spread=spread,
         stars=_stars(np.unique(y), ordinal=settings.ordinal),
         tables=(user_table, item_table),
         days=day_rows(train.times)[1] if timed else np.zeros(0, np.int64),  # type: ignore[arg-type]
     )
+
+
+def _check_noise(noise: float | str, spread: float) -> None:
+    low, high = spread / MOST_NOISE, spread * MOST_NOISE
+    if not isinstance(noise, str) and not low <= noise <= high:
+        what = f"noise is {noise!r}, and the ratings' standard deviation is {spread:.3g}."
+        raise SettingError(what, hint=f"a number from {low:.1g} to {high:.1g}, or 'auto', which finds it.")
 
 
 def _stars(distinct: np.ndarray, *, ordinal: bool) -> np.ndarray:
