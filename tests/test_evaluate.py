@@ -64,7 +64,7 @@ def test_cold_counts_without_train_are_inferred_or_unknown():
     assert report.n_cold_users is None and report.n_cold_rows == len(both) and report.warm == {}
     report = evaluate(scorer, dataclasses.replace(test, cold=None))
     assert report.n_cold_rows is None and report.warm == {}
-    assert "?" in repr(report)
+    assert "is not known" in repr(report)
 
 
 def test_json_keys():

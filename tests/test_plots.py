@@ -163,8 +163,8 @@ def test_traces_of_a_sampler():
     log = [{"sweep": k + 1, "phase": p, "noise": 0.8, "kept": max(k - 5, 0)} for k, p in enumerate(phases)]
     for row in log[2:]:
         row["error"] = 0.9
-    says(plots.traces(log, data="a world"), "noise (stars)", "RMSE (stars)", "start", "search", "settle", "draw", "11 sweeps",
-         "5 count", "the slice is put back")  # fmt: skip
+    says(plots.traces(log, data="a world"), "noise (stars)", "RMSE (stars)", "start", "search", "settle", "draw",
+         "11 sweeps", "5 count", "the slice is put back")  # fmt: skip
     says(plots.traces([{"sweep": 1, "noise": 1.0}], data="a world"), "sweep")
     with pytest.raises(DataError, match="no 'noise'"):
         plots.traces([{"sweep": 1}])

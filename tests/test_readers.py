@@ -181,7 +181,12 @@ def test_a_million_rows(data):  # in under a second: bench.speed measures it
         ("user,item,rating\n", {"encoding": "klingon"}, "cannot be read as klingon", "latin-1"),
         (gzip.compress(HEAD.encode() * 99)[:-30], {}, "r.csv is a gzip file cut short or damaged", "fetch it again"),
         (gzip.compress(b"x" * 99)[:-8] + b"12345678", {}, "r.csv is a gzip file cut short or damaged", "fetch"),
-        (gzip.compress(gzip.compress(HEAD.encode())), {}, "r.csv is a gzip file that holds another gzip file", "unpack"),
+        (
+            gzip.compress(gzip.compress(HEAD.encode())),
+            {},
+            "r.csv is a gzip file that holds another gzip file",
+            "unpack",
+        ),
         (gzip.compress(b"PK\x03\x04abc"), {}, "r.csv is a gzip file that holds a zip archive", "unpack"),
         ("user,item,rating\n1,2,3\n1,3,4\r2,3,4\r", {}, "r.csv, line 3: a line that ends with CR alone", "LF"),
         ("user,item,rating\r\n1,2,3\r2,3,4\r\n", {}, "r.csv, line 2: a line that ends with CR alone", "LF"),
@@ -193,11 +198,16 @@ def test_a_million_rows(data):  # in under a second: bench.speed measures it
         ('"SEP=|"\nuser|item|rating\n1|2|3\n', {}, "it names a separator", "say separator='|'"),
         # ids
         ("user,item,rating\n1,1,3\n2\0,2,4\n", {}, "r.csv, line 3: the user holds a NUL or a byte order", "damaged"),
-        ("user,item,rating\n1,1,3\n\ufeff2,2,4\n", {}, "r.csv, line 3: the user holds a NUL or a byte order", "several"),
+        (
+            "user,item,rating\n1,1,3\n\ufeff2,2,4\n",
+            {},
+            "r.csv, line 3: the user holds a NUL or a byte order",
+            "several",
+        ),
         ("user,item,rating\n1,a,3\n2,b\ufeff,4\n", {}, "r.csv, line 3: the item holds a NUL or a byte", "several"),
         # columns: all that are missing at once
         ("a,b,c\n1,2,3\n", {}, "looks like the user, the item or the rating", "user=…, item=…, rating=…"),
-        ("user,raitng,c\n1,2,3\n", {}, "looks like the item or the rating", "item=…, rating='raitng'"),
+        ("user,ratingg,c\n1,2,3\n", {}, "looks like the item or the rating", "item=…, rating='ratingg'"),
     ],
     ids=lambda value: "bytes" if isinstance(value, bytes) else None,  # gzip notes the time: xdist wants fixed names
 )

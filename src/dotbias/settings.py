@@ -119,7 +119,7 @@ def fits(value: Any, hint: Any) -> bool:
             and all(fits(v, h) for v, h in zip(cast(Sequence[Any], value), arguments, strict=True))
         )
     if origin in SEQUENCES:
-        many = isinstance(value, (tuple, list, np.ndarray))
+        many = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
         return many and all(fits(v, arguments[0]) for v in cast(Sequence[Any], value))
     if origin is FUNCTION:
         return callable(value)
@@ -170,8 +170,9 @@ def _is_number(value: numbers.Real) -> bool:
 def _within(value: Any, mark: Any) -> bool:
     if not isinstance(mark, Within):
         return True
-    finite = isinstance(value, numbers.Integral) or math.isfinite(value)
-    return finite and (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
+    if not isinstance(value, numbers.Integral) and not math.isfinite(value):
+        return False
+    return (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
 
 
 def _wrong_call(fit: Any, signature: inspect.Signature, given: Mapping[str, Any], e: TypeError) -> Exception:

@@ -101,7 +101,7 @@ def similar(
     _show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
-def _load(model: Path) -> Recommender:
+def _load(model: str) -> Recommender:
     from ..recommender import Recommender
 
     door = Recommender.load(model)

@@ -72,7 +72,7 @@ def find_metrics(names: Iterable[str | Metric]) -> list[Metric]:
     Raises:
         SettingError: for a name that is none, or that comes twice.
     """
-    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable) or getattr(names, "ndim", 1) == 0:
         raise SettingError(f"metrics is {names!r}.", hint="a list of them, such as ('rmse', 'ndcg@10').")
     found = [find_metric(name) for name in names]
     for k, metric in enumerate(found):

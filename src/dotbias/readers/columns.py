@@ -139,7 +139,8 @@ def _not_found(names: list[str], roles: list[str], source: str, header: bool) ->
     if len(roles) == 1 and near[roles[0]]:
         guess = f"did you mean {arg(roles[0], near[roles[0]])}?"
     else:
-        all_of = ", ".join(arg(r, near[r]) if near[r] else f"{arg(r)}…" for r in roles)
+        near = {r: n for r, n in near.items() if list(near.values()).count(n) == 1}
+        all_of = ", ".join(arg(r, near[r]) if near.get(r) else f"{arg(r)}…" for r in roles)
         guess = f"name {'it' if len(roles) == 1 else 'them'}: {all_of}"
     implicit = f"; {arg('rating', False)} if there are none" if "rating" in roles else ""
     return DataError(what, hint=f"{guess}{implicit}; {arg('header', False)} if the first line is a rating.")
