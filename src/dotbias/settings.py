@@ -170,9 +170,8 @@ def _is_number(value: numbers.Real) -> bool:
 def _within(value: Any, mark: Any) -> bool:
     if not isinstance(mark, Within):
         return True
-    if not isinstance(value, numbers.Integral) and not math.isfinite(value):
-        return False
-    return (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
+    finite = isinstance(cast(object, value), int) or math.isfinite(value)  # a whole number may be past any float
+    return finite and (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
 
 
 def _wrong_call(fit: Any, signature: inspect.Signature, given: Mapping[str, Any], e: TypeError) -> Exception:
