@@ -329,3 +329,10 @@ def test_the_demos_next_commands_can_be_typed(monkeypatch, tmp_path):
     assert program() == "dotbias"
     monkeypatch.setattr(sys, "argv", [str(place), "demo"])
     assert program() == "dotbias"
+
+
+@pytest.mark.parametrize(("separator", "spelled"), [(";", "semicolon"), ("|", "pipe"), ("\t", "tab"), (",", ",")])
+def test_a_separator_in_a_hint_can_be_typed(run, tmp_path, separator, spelled):
+    rows = [f"sep={separator}", "user,item,rating", "1,2,3"]
+    (tmp_path / "x.csv").write_text("\n".join(rows).replace(",", separator) + "\n")
+    assert f"--separator {spelled}." in run("data", "show", "x.csv")[2]

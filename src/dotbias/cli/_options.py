@@ -32,6 +32,7 @@ Threads = Annotated[
     ),
 ]
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+SPELLED = {"\t": "tab", "\\t": "tab", ";": "semicolon", "|": "pipe"}  # what a shell would take for its own
 
 
 class Reading(NamedTuple):
@@ -137,7 +138,7 @@ def as_option(name: str, value: str) -> str:
         return flags[name, value]
     if name == "y_range":
         plain = ":".join(part.strip() for part in plain.strip("()").split(",")) if plain else "LOW:HIGH"
-    shown = "tab" if plain in ("\\t", "\t") else plain
+    shown = SPELLED.get(plain, plain) if name == "separator" else plain
     option = renamed.get(name, f"--{name.replace('_', '-')}")
     known = {f"--{n.replace('_', '-')}" for n in Reading._fields}
     return f"{option} {shown}".rstrip() if option in known else f"{name}={value}"
