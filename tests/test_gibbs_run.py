@@ -105,7 +105,9 @@ def test_steps_say_what_is_known():
     fitted, steps = steps_of(train, noise="auto")
     assert [s.number for s in steps] == list(range(1, len(steps) + 1))
     phases = [s.values["phase"] for s in steps]
-    assert phases == sorted(phases, key=["search", "settle", "draw"].index) and len(set(phases)) == 3
+    assert phases == sorted(phases, key=["start", "search", "settle", "draw"].index) and len(set(phases)) == 4
+    tried = {s.values["noise"] for s in steps if s.values["phase"] == "search"}
+    assert f"from {len(tried)} noises tried" in " ".join(fitted.notes)  # as many as a picture of the search shows
     assert "error" not in steps[0].values and "valid" not in steps[-1].values
     assert steps[0].of is None and steps[-1].of == len(steps) and steps[-1].values["kept"] == 30
     assert abs(steps[-1].values["noise"] / fitted.fit_noise[-1] - 1) < 1e-5

@@ -7,6 +7,7 @@ on who else is asked about, to the bit. It meets models through the protocols of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from .interpret import top as _top
 from .interpret.listing import to_html
 from .ratings import Ids, Ratings
 from .scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
-from .settings import Count, fits
+from .settings import Count, check, fits
 
 Id = int | str
 T = TypeVar("T")
@@ -124,6 +125,7 @@ class Recommender:
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
+        SettingError: for settings or metrics that are no dicts, or a log that is no list of dicts.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Recommender:
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
     ):
+        check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
@@ -270,10 +273,11 @@ class Recommender:
         if not isinstance(history, Mapping):
             raise SettingError(f"the history is a {type(history).__name__}.", hint="a dict: {item id: rating, …}.")
         low, high = (-np.inf, np.inf) if self.train.values is None else self.train.scale()
+        slack = 0.0 if self.train.values is None else float(np.spacing(np.float32(max(abs(low), abs(high)))))
         for item_id, value in history.items():
-            if not fits(value, float) or not np.isfinite(value):
+            if not fits(value, float) or not math.isfinite(value):
                 raise DataError(f"the history's rating of item {item_id!r} is {value!r}.", hint="give a number.")
-            if not low <= value <= high:
+            if not low - slack <= value <= high + slack:
                 declared = "" if self.train.y_range else "; Ratings read with y_range=(low, high) may declare another"
                 what = f"the history's rating of item {item_id!r} is {value:g}; the scale is from {low:g} to {high:g}."
                 raise DataError(what, hint=f"give ratings on that scale{declared}.")
@@ -298,6 +302,7 @@ class Recommender:
     def _filters(
         self, exclude: Iterable[Id], only: Iterable[Id] | None, keep_seen: bool, keep_unrated: bool
     ) -> Filters:
+        check(Recommender.recommend, {"keep_seen": keep_seen, "keep_unrated": keep_unrated})
         allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
         if only is not None:
             chosen = np.zeros_like(allowed)
@@ -364,6 +369,8 @@ class Recommender:
             DataError: if several titles have it.
         """
         ids, text = self.train.item_ids, str(text)
+        if not text.strip():
+            raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
         if (typed := ids.typed(text)) in ids:
             return typed
         found = [r for r, title in enumerate(self._all_titles) if title and text.casefold() in title.casefold()]

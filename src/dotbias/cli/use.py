@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import SettingError
 from . import _common as common
 from ._options import Json, Model, Reading, reads_data
 from ._show import Column, Page
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def evaluate(
     model: Model,
     reading: Reading,
-    test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
+    file: Annotated[Path | None, typer.Argument(hidden=True, metavar="--test FILE")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
     json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
@@ -30,6 +32,9 @@ def evaluate(
     from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
 
+    if test is None or file is not None:
+        what = "a file is named without saying what it is" if file else "there are no held-out ratings to measure on"
+        raise SettingError(f"{what}.", hint=f"say --test {file or 'FILE'}.")
     seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
         stored = storage.load(model)
@@ -96,7 +101,7 @@ def similar(
     _show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
-def _load(model: Path) -> Recommender:
+def _load(model: str) -> Recommender:
     from ..recommender import Recommender
 
     door = Recommender.load(model)

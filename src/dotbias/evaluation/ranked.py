@@ -41,7 +41,7 @@ def find_order(order: str | Order) -> tuple[str, Order]:
     """
     if callable(order):
         return getattr(order, "__name__", "a function"), order
-    if order not in ORDERS:
+    if not isinstance(order, str) or order not in ORDERS:
         raise SettingError(f"there is no order {order!r}.", hint=did_you_mean(order, ORDERS))
     return order, ORDERS[order]
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, SettingError
 from ...features import Features, encode
 from ...features import histories as history_features
 from ...ratings import Ratings
@@ -18,6 +18,7 @@ from .problem import Problem, problem
 from .settings import GibbsSettings
 
 MOST_STARS = 20  # more distinct values than this are numbers, not stars
+MOST_NOISE = 1e4  # times the ratings' standard deviation, and the least is that part of it
 SLICE = 0.1, 10_000  # share of train held out at random for the search, and at most how many ratings
 NEW_USERS = 0.03, 300  # share of the users all of whose ratings are held out, and at most how many
 LAST_USERS = 0.2, 1_000  # share of the users whose last fifth is held out
@@ -122,15 +123,18 @@ def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
 
     Raises:
         DataError: for a feature column that is not there, or ordinal output of more than 20 distinct ratings.
+        SettingError: for a noise that is out of all proportion to the ratings' standard deviation.
     """
     y = train.explicit().astype(np.float64)
     columns = (train.user_table, settings.user_features), (train.item_table, settings.item_features)
     user_table, item_table = (encode(table, names) if names else None for table, names in columns)
+    spread = float(y.std()) or 1.0
+    _check_noise(settings.noise, spread)
     return Prepared(
         settings,
         train,
         centre=float(y.mean()),
-        spread=float(y.std()) or 1.0,
+        spread=spread,
         stars=_stars(np.unique(y), ordinal=settings.ordinal),
         tables=(user_table, item_table),
         sessions=_sessions(train) if settings.sessions else Sessions.none(),
@@ -155,6 +159,13 @@ def _sessions(train: Ratings) -> Sessions:
         return Sessions.none()
     found = Sessions.of(train.users, train.times)
     return found if (found.users[1:] == found.users[:-1]).any() else Sessions.none()
+
+
+def _check_noise(noise: float | str, spread: float) -> None:
+    low, high = spread / MOST_NOISE, spread * MOST_NOISE
+    if not isinstance(noise, str) and not low <= noise <= high:
+        what = f"noise is {noise!r}, and the ratings' standard deviation is {spread:.3g}."
+        raise SettingError(what, hint=f"a number from {low:.1g} to {high:.1g}, or 'auto', which finds it.")
 
 
 def _stars(distinct: np.ndarray, *, ordinal: bool) -> np.ndarray:

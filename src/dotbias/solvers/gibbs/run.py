@@ -142,7 +142,8 @@ class GibbsRun:
     def step(self) -> Step:
         """The last sweep, as it is told: noise and errors (root mean squared) on the ratings' scale."""
         s = self.state
-        values: dict[str, Any] = {"phase": s.phase, "kept": len(s.trace)}
+        starts = s.phase == "search" and not (s.precisions and (s.done or s.errors))
+        values: dict[str, Any] = {"phase": "start" if starts else s.phase, "kept": len(s.trace)}
         values["noise"] = self.spread / s.chain.precision**0.5
         if s.errors:
             values["error"] = self.spread * max(min(s.errors), 0.0) ** 0.5
