@@ -10,7 +10,19 @@ import pytest
 from dotbias import planted, split
 from dotbias.cli import app, main
 
-COMMANDS = ["demo", "fit", "evaluate", "recommend", "similar", "plot", "export", "lr-find", "sheet", "doctor"]
+COMMANDS = [
+    "demo",
+    "fit",
+    "evaluate",
+    "recommend",
+    "predict",
+    "similar",
+    "plot",
+    "export",
+    "lr-find",
+    "sheet",
+    "doctor",
+]
 KEYS = {"n_train", "n_test", "n_cold_users", "n_cold_items", "n_cold_rows", "seconds", "fitter", "settings"}
 ERRORS = {"rmse", "rmse_interval", "rmse_warm", "mse", "mse_interval", "mae", "mae_interval"}
 
@@ -147,7 +159,7 @@ def test_auto_is_the_default_and_says_which_and_why(run, files):
     assert result["fitter"] == "gibbs"
     assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
-    assert "rating's day given" in result["notes"]
+    assert "rating's time given" in result["notes"]
 
 
 def test_gibbs_by_name_is_autos_gibbs(run, files):
@@ -157,9 +169,30 @@ def test_gibbs_by_name_is_autos_gibbs(run, files):
     assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
 
 
+def test_times_and_orders(run, files):
+    run("fit", "train.csv", "--set", "n_sweeps=5", "--split", "random:0.1", "-o", "model")
+    for asked in (("now",), ("unknown",), ("2018-03-25",), ("1500000000",)):
+        code, out, err = run("predict", "model", "5", "7", "--times", *asked, "--json")
+        found = json.loads(out)
+        assert code == 0, err
+        assert found["low"] <= found["value"] <= found["high"] and found["path"] == "fitted"
+    code, out, _ = run("predict", "model", "5", "7")
+    assert code == 0 and "80 % between" in out
+    assert run("predict", "model", "5", "7", "--times", "noon")[0] == 2
+    for asked, words in (("given", "rating's time given"), ("unknown", "time unknown"), ("now", "now")):
+        code, out, err = run("evaluate", "model", "--test", "test.csv", "--times", asked, "--json")
+        assert code == 0, err
+        assert json.loads(out)["times"] == words
+    assert run("evaluate", "model", "--test", "test.csv", "--times", "later")[0] == 2
+    code, out, _ = run("recommend", "model", "5", "-n", "3", "--times", "unknown", "--like", "4")
+    assert code == 0 and "how likely they rate it, and give it 4 or more" in out
+    code, _, err = run("recommend", "model", "5", "--order", "best")
+    assert code == 2 and "no order 'best'" in err
+
+
 def test_recommend_and_similar(run, files):
     run("fit", "all.csv", "--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2", "-o", "model")
-    code, out, _ = run("recommend", "model", "5", "-n", "4", "--json")
+    code, out, _ = run("recommend", "model", "5", "-n", "4", "--order", "rating", "--json")
     answer = json.loads(out)
     assert code == 0
     assert [list(row) for row in answer] == [["item_id", "score", "title"]] * 4

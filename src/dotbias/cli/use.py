@@ -1,4 +1,4 @@
-"""``dotbias evaluate``, ``recommend`` and ``similar``: what a saved model is for."""
+"""``dotbias evaluate``, ``recommend``, ``predict`` and ``similar``: what a saved model is for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import SettingError
 from . import _common as common
 from ._options import Json, Model, Reading, reads_data
 from ._show import Column, Page
 
 if TYPE_CHECKING:
     from ..recommender import Recommender
+    from ..times import Times
+
+Order = Annotated[
+    str, typer.Option("--order", help="liked: by how likely they rate it and like it; rating: by the prediction.")
+]
+Like = Annotated[float | None, typer.Option("--like", help="The rating from which an item is liked.")]
+When = Annotated[str, typer.Option("--times", help="When they rate it: now, unknown, a date, or seconds (UTC).")]
 
 
 @reads_data
@@ -20,6 +28,11 @@ def evaluate(
     model: Model,
     reading: Reading,
     test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
+    times: Annotated[
+        str, typer.Option("--times", help="What the model is told of their times: given, unknown or now.")
+    ] = "given",
+    order: Order = "liked",
+    like: Like = None,
     json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
@@ -38,7 +51,7 @@ def evaluate(
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN, order=order, like=like, times=times)  # type: ignore[arg-type]
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)
@@ -56,9 +69,12 @@ def recommend(
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="An item id to leave out; repeatable.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Choose among these item ids; repeatable.")] = None,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also items that the user has rated.")] = False,
+    order: Order = "liked",
+    like: Like = None,
+    times: When = "now",
     json: Json = False,
 ) -> None:
-    """The items that a user would rate highest, best first.
+    """The items that a user is most likely to rate and like, best first.
 
     [bold]Example:[/] dotbias recommend model 15 -n 5
     """
@@ -70,8 +86,52 @@ def recommend(
         exclude=[items.typed(i) for i in exclude or []],
         only=None if only is None else [items.typed(i) for i in only],
         keep_seen=keep_seen,
+        order=order,
+        like=like,
+        times=when(times),
     )
-    _show(answer, "score", json, f"for user {user_id}")
+    _show(answer, "score", json, f"for user {user_id}, by {answer.order}")
+
+
+def predict(
+    model: Model,
+    user_id: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id, or a part of its title.")],
+    times: When = "unknown",
+    json: Json = False,
+) -> None:
+    """What a user would give an item, and how sure the model is.
+
+    [bold]Example:[/] dotbias predict model 15 GoldenEye
+    """
+    door = _load(model)
+    item_id = door.find_item(item)
+    found = door.predict(door.train.user_ids.typed(user_id), item_id, times=when(times))
+    if json:
+        Page().json({"user_id": user_id, "item_id": item_id, **found._asdict()})
+        return
+    sure = "" if found.low is None else f", 80 % between {found.low:.2f} and {found.high:.2f}"
+    Page().say(f"{found.value:.3f}{sure} ({found.path})")
+
+
+def when(text: str) -> Times:
+    """``unknown``, ``now``, seconds since 1970 UTC, or a date such as 2018-03-25 (UTC), as ``times=`` takes it.
+
+    Raises:
+        SettingError: for anything else.
+    """
+    import datetime as dt
+
+    if text in ("unknown", "now"):
+        return text  # type: ignore[return-value]
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        hint = "now, unknown, a date such as 2018-03-25, or seconds since 1970 UTC."
+        raise SettingError(f"--times {text} is no time.", hint=hint) from None
+    return int((found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp())
 
 
 def similar(

@@ -1,115 +1,26 @@
-"""Ids in, ids out: what to recommend to whom, from any scorer.
-
-``Recommender(scorer, train)`` translates ids into rows once, at this door, and answers in native Python types that
-``json.dumps`` takes. One user is scored at a time, whether one is asked for or a million, so the answer does not depend
-on who else is asked about, to the bit. It meets models through the protocols of ``scorer`` alone.
-"""
+"""The Recommender: ids become rows here, once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 
-from .errors import DataError, SettingError, UnknownIdError
-from .interpret import Measure, nearest_items
-from .interpret import top as _top
-from .interpret.listing import to_html
-from .ratings import Ids, Ratings
-from .scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
-from .settings import Count, fits
+from ..errors import DataError, SettingError, UnknownIdError
+from ..interpret import Measure, nearest_items
+from ..interpret import top as top_rows
+from ..orders import Order, find_order, timed
+from ..ratings import Ids, Ratings
+from ..scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
+from ..settings import Count, fits
+from ..times import Times, as_times
+from .answers import Answer, Id, Prediction, Recommendation, Similar
+from .filters import Filters
 
-Id = int | str
-T = TypeVar("T")
 FEW = 5  # ratings: an item with fewer has neighbours by chance
-
-
-class Prediction(NamedTuple):
-    """What a user would give an item.
-
-    Attributes:
-        value: the guess, in stars.
-        low: lower end of its interval, or None where the scorer knows none.
-        high: upper end, or None.
-        path: how it was made: "fitted", "cold user", "cold item" or "mean" (both cold).
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    path: str
-
-
-class Recommendation(NamedTuple):
-    """One item of a list, best first.
-
-    Attributes:
-        item_id: the item's own id.
-        score: the predicted rating, the same number that ``predict`` gives.
-        title: its title, where the item table has one.
-    """
-
-    item_id: Id
-    score: float
-    title: str | None
-
-
-class Similar(NamedTuple):
-    """One neighbour, nearest first.
-
-    Attributes:
-        item_id: the item's own id.
-        similarity: by the measure asked for, shrunk (see ``similar_items``); for "euclidean" it is the distance, so
-            small is near.
-        title: its title, where the item table has one.
-    """
-
-    item_id: Id
-    similarity: float
-    title: str | None
-
-
-class Filters(NamedTuple):
-    """Which items may be answered.
-
-    Attributes:
-        allowed: (I,) bool: the candidates, before those that the user has rated are left out.
-        keep_seen: whether items that the user has rated are candidates, too.
-    """
-
-    allowed: np.ndarray
-    keep_seen: bool
-
-    def candidates(self, seen: np.ndarray) -> np.ndarray:
-        """The candidates (I,) bool of a user who has rated the item rows ``seen`` (n,)."""
-        if self.keep_seen:
-            return self.allowed
-        left = self.allowed.copy()
-        left[seen] = False
-        return left
-
-    def note(self, n: int, found: int, candidates: np.ndarray) -> str | None:
-        """Why fewer than n were found; None where they were not."""
-        if found >= n:
-            return None
-        n_allowed = int(self.allowed.sum())
-        return (
-            f"{found} of the {n} asked for: of {len(self.allowed):,} items, {n_allowed:,} could be chosen (rated in "
-            f"train, in only=, not in exclude=); {n_allowed - int(candidates.sum()):,} of them are seen."
-        )
-
-
-class Answer(list[T]):
-    """A list that says why it is shorter than asked, or little to be trusted: ``note`` is None where it is neither."""
-
-    note: str | None = None
-
-    def _repr_html_(self) -> str:
-        """The list as a table, for notebooks."""
-        return to_html(self, note=self.note)
 
 
 class Recommender:
@@ -138,6 +49,7 @@ class Recommender:
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
+        self._orders: dict[tuple[str, float | None], Order] = {}
 
     def __repr__(self) -> str:
         return f"Recommender({self.scorer!r}, {self.train!r})"
@@ -145,30 +57,39 @@ class Recommender:
     # Predicting ------------------------------------------------------------------------------------------------
 
     @overload
-    def predict(self, user_id: Id, item_id: Id) -> Prediction: ...
+    def predict(self, user_id: Id, item_id: Id, *, times: Times = None) -> Prediction: ...
     @overload
-    def predict(self, user_id: Sequence[Id] | np.ndarray, item_id: Sequence[Id] | np.ndarray) -> list[Prediction]: ...
-    def predict(self, user_id: Any, item_id: Any) -> Any:
+    def predict(
+        self, user_id: Sequence[Id] | np.ndarray, item_id: Sequence[Id] | np.ndarray, *, times: Times = None
+    ) -> list[Prediction]: ...
+    def predict(self, user_id: Any, item_id: Any, *, times: Times = None) -> Any:
         """What a user would give an item; of two lists of one length, a list of Predictions, pair by pair.
+
+        Args:
+            user_id: one id, or several.
+            item_id: one id, or as many.
+            times: when they rate it: unknown by default, "now" (after everything in train), or seconds since 1970 UTC,
+                one for all or one for each. Scorers whose guesses do not depend on the time ignore it.
 
         Raises:
             UnknownIdError: for an id that train does not name, with a near miss.
-            SettingError: for lists of different lengths.
+            SettingError: for lists of different lengths, or times that are none.
         """
         if not _is_many(user_id) and not _is_many(item_id):
-            return self._predict([user_id], [item_id])[0]
+            return self._predict([user_id], [item_id], times)[0]
         pairs = [list(ids) for ids in (user_id, item_id) if _is_many(ids)]
         if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
             raise SettingError("predict takes two ids, or two lists of the same length.", hint="repeat the single id.")
-        return self._predict(*pairs)
+        return self._predict(pairs[0], pairs[1], times)
 
-    def _predict(self, user_ids: list[Id], item_ids: list[Id]) -> list[Prediction]:
+    def _predict(self, user_ids: list[Id], item_ids: list[Id], times: Times) -> list[Prediction]:
         users, items = self._user_rows(user_ids), self._item_rows(item_ids)
-        values = _finite(self.scorer.score(users, items)).tolist()
+        given = timed(self.scorer, as_times(times, len(users)))
+        values = _finite(self.scorer.score(users, items, **given)).tolist()
         lows: list[float | None] = [None] * len(values)
         highs = lows
         if offers(self.scorer, Intervals):
-            lows, highs = (side.tolist() for side in self.scorer.interval(users, items))
+            lows, highs = (side.tolist() for side in self.scorer.interval(users, items, **given))
         cold = (2 * (self._user_counts[users] == 0) + (self._item_counts[items] == 0)).tolist()
         paths = ("fitted", "cold item", "cold user", "mean")
         return [Prediction(v, low, high, paths[c]) for v, low, high, c in zip(values, lows, highs, cold, strict=True)]
@@ -181,6 +102,9 @@ class Recommender:
         user_id: Id,
         n: int = 10,
         *,
+        order: str = "liked",
+        like: float | None = None,
+        times: Times = "now",
         exclude: Iterable[Id] = (),
         only: Iterable[Id] | None = None,
         keep_seen: bool = False,
@@ -192,6 +116,9 @@ class Recommender:
         user_id: Sequence[Id] | np.ndarray,
         n: int = 10,
         *,
+        order: str = "liked",
+        like: float | None = None,
+        times: Times = "now",
         exclude: Iterable[Id] = (),
         only: Iterable[Id] | None = None,
         keep_seen: bool = False,
@@ -202,16 +129,25 @@ class Recommender:
         user_id: Any,
         n: int = 10,
         *,
+        order: str = "liked",
+        like: float | None = None,
+        times: Times = "now",
         exclude: Iterable[Id] = (),
         only: Iterable[Id] | None = None,
         keep_seen: bool = False,
         keep_unrated: bool = False,
     ) -> Any:
-        """The n items with the highest predicted rating, best first; ties go to the item that train named first.
+        """The n items that a user is most likely to rate and like, best first; ties go to the item train named first.
 
         Args:
             user_id: one id -> a list of Recommendations; a list of ids -> a dict from each to its list.
             n: how many. Where fewer can be had, the list is shorter and its ``note`` says why.
+            order: "liked": by P(rating >= like | rated) · P(rated); or "rating": by the predicted rating before any
+                clip. See ``orders``. Scores are predicted ratings in either order.
+            like: the rating from which an item is liked; by default the highest value that at least 40 % of train's
+                ratings reach. The list's ``order`` states it.
+            times: when: "now" (after everything in train), "unknown", or seconds since 1970 UTC for all, or for each
+                user. Scorers whose guesses do not depend on the time ignore it.
             exclude: ids of items to leave out.
             only: ids of the items to choose among; by default all.
             keep_seen: also items that the user rated in train.
@@ -219,23 +155,26 @@ class Recommender:
 
         Raises:
             UnknownIdError: for a user or item that train does not name, with a near miss.
-            SettingError: for an n that is no whole number from 1 up.
+            SettingError: for an n that is no whole number from 1 up, or an order, a threshold or times that are none.
         """
         _check_n(n)
-        filters = self._filters(exclude, only, keep_seen, keep_unrated)
+        filters, by = self._filters(exclude, only, keep_seen, keep_unrated), self._order(order, like)
+        users = _plain(user_id) if _is_many(user_id) else [user_id]
+        rows = self._user_rows(users)  # an unknown id is found before the work begins
+        when = as_times(times, len(rows))
         if not _is_many(user_id):
-            self._user_rows([user_id])
-            return self._recommend(user_id, n, filters)
-        users = _plain(user_id)
-        self._user_rows(users)  # an unknown id is found before the work begins
+            return self._recommend(rows, n, filters, by, when)
         self._by_user  # noqa: B018  sort once, not search for each
-        return {u: self._recommend(u, n, filters) for u in users}
+        each = [None if when is None else when[[k]] for k in range(len(rows))]
+        return {u: self._recommend(rows[[k]], n, filters, by, each[k]) for k, u in enumerate(users)}
 
     def recommend_for(
         self,
         history: Mapping[Id, float],
         n: int = 10,
         *,
+        order: str = "liked",
+        like: float | None = None,
         exclude: Iterable[Id] = (),
         only: Iterable[Id] | None = None,
         keep_seen: bool = False,
@@ -254,16 +193,31 @@ class Recommender:
         hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
         scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
         values = self._check_history(history)
-        rows = self._item_rows(history)
+        rows, by = self._item_rows(history), self._order(order, like)
         part = scorer.fold_in_user(rows, values)
         filters = self._filters(exclude, only, keep_seen, keep_unrated)
         candidates = filters.candidates(rows)
-        rank = _finite(part.rank())
-        top = _top(rank, np.flatnonzero(candidates), n)
+        top = top_rows(_finite(by.part(part)), np.flatnonzero(candidates), n)
         note = filters.note(n, len(top), candidates)
         if not history:
             note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
-        return self._answer(top, rank, _finite(part.score(top)), n, note)
+        return self._answer(top, _finite(part.score(top)), note, by)
+
+    def _order(self, name: str, like: float | None) -> Order:
+        """The order of that name, made once for each threshold.
+
+        Raises:
+            SettingError: for a name that is none, or a threshold that is no number or above train's scale.
+        """
+        make = find_order(name)
+        if like is not None and not fits(like, float):
+            raise SettingError(f"like is {like!r}.", hint="the rating from which an item is liked, such as 4.")
+        if like is not None and self.train.values is not None and like > self.train.scale()[1]:
+            high = self.train.scale()[1]
+            raise SettingError(f"like is {like:g}; no rating is above {high:g}.", hint=f"like={high:g}, or lower.")
+        if (name, like) not in self._orders:
+            self._orders[name, like] = make(self.scorer, self.train, like)
+        return self._orders[name, like]
 
     def _check_history(self, history: Mapping[Id, float]) -> np.ndarray:
         """The ratings of a newcomer's history (n,) float32, each a number on train's scale."""
@@ -279,20 +233,18 @@ class Recommender:
                 raise DataError(what, hint=f"give ratings on that scale{declared}.")
         return np.fromiter(history.values(), np.float32, len(history))
 
-    def _recommend(self, user_id: Id, n: int, filters: Filters) -> Answer[Recommendation]:
-        row = self.train.user_ids.row(user_id)
-        candidates = filters.candidates(self.train.items[self._positions(row)])
-        rank = _finite(self.scorer.rank_all(np.array([row], np.int32))[0])
-        top = _top(rank, np.flatnonzero(candidates), n)
-        scores = _finite(self.scorer.score(np.full(len(top), row, np.int32), top))  # as predict gives them
-        return self._answer(top, rank, scores, n, filters.note(n, len(top), candidates))
-
-    def _answer(
-        self, top: np.ndarray, rank: np.ndarray, scores: np.ndarray, n: int, note: str | None
+    def _recommend(
+        self, row: np.ndarray, n: int, filters: Filters, by: Order, times: np.ndarray | None
     ) -> Answer[Recommendation]:
-        order = np.lexsort((top, -rank[top]))
-        answer = Answer(map(Recommendation, self._ids(top[order]), scores[order].tolist(), self._titles(top[order])))
-        answer.note = note
+        candidates = filters.candidates(self.train.items[self._positions(int(row[0]))])
+        top = top_rows(_finite(by.every(row, times)[0]), np.flatnonzero(candidates), n)
+        users, when = np.repeat(row, len(top)), None if times is None else np.repeat(times, len(top))
+        scores = _finite(self.scorer.score(users, top, **timed(self.scorer, when)))  # as predict gives them
+        return self._answer(top, scores, filters.note(n, len(top), candidates), by)
+
+    def _answer(self, top: np.ndarray, scores: np.ndarray, note: str | None, by: Order) -> Answer[Recommendation]:
+        answer = Answer(map(Recommendation, self._ids(top), scores.tolist(), self._titles(top)))
+        answer.note, answer.order = note, by.words
         return answer
 
     def _filters(
@@ -431,7 +383,7 @@ class Recommender:
 
     def save(self, folder: str | Path) -> Path:
         """Write everything to a folder (see ``storage``); an older model there is replaced in one step."""
-        from . import storage
+        from .. import storage
 
         return storage.save(folder, self.scorer, self.train, settings=self.settings, metrics=self.metrics, log=self.log)
 
@@ -442,7 +394,7 @@ class Recommender:
         Raises:
             ModelFileError: if it is missing, cut, altered, hostile or too new.
         """
-        from . import storage
+        from .. import storage
 
         s = storage.load(folder)
         return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log)
