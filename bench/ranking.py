@@ -3,9 +3,9 @@
 ML-100K and the lesson's data, a random fifth held out (rng 0) and each user's last fifth. Full catalogue, without what
 the user rated in train and what nobody did; relevant are held-out ratings of 4 and more; NDCG@10 has the binary gain.
 Fitters at their defaults, rng 0, in two orders: liked, as ``recommend`` serves (P(rating >= 4 | rated) times P(rated)),
-and by the predicted rating alone; each NDCG stands beside its multiple of the most popular items'. Beside them EASE (Steck 2019) on train's likes, with
-lambda = 200, which is no fitter of this library yet. Where the two figures known from elsewhere were measured (ML-100K,
-random: most popular 0.171, EASE 0.381) the table says so.
+and by the predicted rating alone; each NDCG stands beside its multiple of the most popular items'. Beside them EASE
+(Steck 2019) on train's likes, with lambda = 200, which is no fitter of this library yet. Where the two figures known
+from elsewhere were measured (ML-100K, random: most popular 0.171, EASE 0.381) the table says so.
 
 At the end: the time and the memory of ranking all users of ML-1M with als (64 factors), every metric of lists.
 """

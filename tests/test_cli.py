@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
 from dotbias import planted, split
@@ -188,6 +189,53 @@ def test_times_and_orders(run, files):
     assert code == 0 and "how likely they rate it, and give it 4 or more" in out
     code, _, err = run("recommend", "model", "5", "--order", "best")
     assert code == 2 and "no order 'best'" in err
+
+
+def test_newcomers_filters_and_everybody(run, files):
+    ratings = planted(60, 90, n_ratings=1_200, n_factors=2, noise=0.4, rng=5).ratings
+    ratings.item_table.write_csv(files / "items.csv")
+    assert run("fit", "all.csv", "--items", "items.csv", "--fitter", "bias", "-o", "model")[0] == 0
+    titles = dict(zip(ratings.item_table["item"], ratings.item_table["title"], strict=True))
+    history = f"{titles[3]}=4.5, 7=2"
+    code, out, err = run("recommend", "model", "--history", history, "-n", "3", "--json")
+    by_title = json.loads(out)
+    assert code == 0 and len(by_title) == 3, err
+    assert json.loads(run("recommend", "model", "--history", "3=4.5,7=2", "-n", "3", "--json")[1]) == by_title
+    assert "for a newcomer, by how likely" in run("recommend", "model", "--history", history)[1]
+    code, out, _ = run("predict", "model", str(by_title[0]["item_id"]), "--history", history, "--json")
+    assert code == 0 and json.loads(out)["value"] == by_title[0]["score"] and json.loads(out)["path"] == "folded in"
+    assert json.loads(run("predict", "model", "999", "3", "--unknown", "baseline", "--json")[1])["path"] == "cold user"
+    genre = ratings.item_table["genres"][5].split("|")[0]
+    code, out, _ = run("recommend", "model", "5", "--where", f"genres: {genre}", "--diversity", "0", "--json")
+    genres = dict(zip(ratings.item_table["item"], ratings.item_table["genres"], strict=True))
+    assert code == 0 and all(genre in genres[row["item_id"]] for row in json.loads(out))
+    code, out, _ = run("recommend", "model", "5", "6", "-n", "2", "--popularity", "1", "--json")
+    assert code == 0 and {u: len(rows) for u, rows in json.loads(out).items()} == {"5": 2, "6": 2}
+    assert run("recommend", "model", "5", "6", "-n", "2")[1].count("for user") == 2
+    for name, read in (("top.parquet", pl.read_parquet), ("top.csv", pl.read_csv)):
+        code, out, err = run("recommend", "model", "--all", "-n", "4", "-o", name, "--json")
+        frame = read(files / name)
+        assert code == 0 and json.loads(out)["rows"] == frame.height, err
+        own = json.loads(run("recommend", "model", "5", "-n", "4", "--json")[1])
+        assert frame.filter(pl.col("user") == 5)["item"].to_list() == [row["item_id"] for row in own]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model"], "for whom"),
+        (["model", "5", "--all", "-o", "x.csv"], "for whom"),
+        (["model", "--all"], "go together"),
+        (["model", "5", "-o", "x.csv"], "go together"),
+        (["model", "--all", "-o", "x.txt"], "neither .parquet nor .csv"),
+        (["model", "--history", "Heat"], "is no item and rating"),
+        (["model", "--history", "3=4,3=4"], "twice"),
+    ],
+)
+def test_recommend_says_what_is_missing(run, files, words, says):
+    run("fit", "all.csv", "--fitter", "bias", "-o", "model")
+    code, _, err = run("recommend", *words)
+    assert code == 2 and says in err
 
 
 def test_recommend_and_similar(run, files):

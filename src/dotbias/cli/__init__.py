@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, sheet, use
+from . import data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -56,8 +56,8 @@ app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("fit")(fit.fit)
 app.command("evaluate")(use.evaluate)
-app.command("recommend")(use.recommend)
-app.command("predict")(use.predict)
+app.command("recommend")(recommend.recommend)
+app.command("predict")(recommend.predict)
 app.command("similar")(use.similar)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)

@@ -1,4 +1,4 @@
-"""``dotbias evaluate``, ``recommend``, ``predict`` and ``similar``: what a saved model is for."""
+"""``dotbias evaluate`` and ``similar``, and how lists are shown."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import SettingError
 from . import _common as common
 from ._options import Json, Model, Reading, reads_data
 from ._show import Column, Page
 
 if TYPE_CHECKING:
     from ..recommender import Recommender
-    from ..times import Times
 
 Order = Annotated[
     str, typer.Option("--order", help="liked: by how likely they rate it and like it; rating: by the prediction.")
 ]
 Like = Annotated[float | None, typer.Option("--like", help="The rating from which an item is liked.")]
-When = Annotated[str, typer.Option("--times", help="When they rate it: now, unknown, a date, or seconds (UTC).")]
 
 
 @reads_data
@@ -62,78 +59,6 @@ def evaluate(
         common.show_report(Page(), report)
 
 
-def recommend(
-    model: Model,
-    user_id: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
-    n: Annotated[int, typer.Option("-n", help="How many.")] = 10,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="An item id to leave out; repeatable.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Choose among these item ids; repeatable.")] = None,
-    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also items that the user has rated.")] = False,
-    order: Order = "liked",
-    like: Like = None,
-    times: When = "now",
-    json: Json = False,
-) -> None:
-    """The items that a user is most likely to rate and like, best first.
-
-    [bold]Example:[/] dotbias recommend model 15 -n 5
-    """
-    door = _load(model)
-    items = door.train.item_ids
-    answer = door.recommend(
-        door.train.user_ids.typed(user_id),
-        n,
-        exclude=[items.typed(i) for i in exclude or []],
-        only=None if only is None else [items.typed(i) for i in only],
-        keep_seen=keep_seen,
-        order=order,
-        like=like,
-        times=when(times),
-    )
-    _show(answer, "score", json, f"for user {user_id}, by {answer.order}")
-
-
-def predict(
-    model: Model,
-    user_id: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id, or a part of its title.")],
-    times: When = "unknown",
-    json: Json = False,
-) -> None:
-    """What a user would give an item, and how sure the model is.
-
-    [bold]Example:[/] dotbias predict model 15 GoldenEye
-    """
-    door = _load(model)
-    item_id = door.find_item(item)
-    found = door.predict(door.train.user_ids.typed(user_id), item_id, times=when(times))
-    if json:
-        Page().json({"user_id": user_id, "item_id": item_id, **found._asdict()})
-        return
-    sure = "" if found.low is None else f", 80 % between {found.low:.2f} and {found.high:.2f}"
-    Page().say(f"{found.value:.3f}{sure} ({found.path})")
-
-
-def when(text: str) -> Times:
-    """``unknown``, ``now``, seconds since 1970 UTC, or a date such as 2018-03-25 (UTC), as ``times=`` takes it.
-
-    Raises:
-        SettingError: for anything else.
-    """
-    import datetime as dt
-
-    if text in ("unknown", "now"):
-        return text  # type: ignore[return-value]
-    if text.lstrip("-").isdecimal():
-        return int(text)
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        hint = "now, unknown, a date such as 2018-03-25, or seconds since 1970 UTC."
-        raise SettingError(f"--times {text} is no time.", hint=hint) from None
-    return int((found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp())
-
-
 def similar(
     model: Model,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id, or a part of its title.")],
@@ -148,15 +73,16 @@ def similar(
 
     [bold]Example:[/] dotbias similar model GoldenEye
     """
-    door = _load(model)
+    door = load(model)
     item_id = door.find_item(item)
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
     shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
-    _show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
+    show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
-def _load(model: Path) -> Recommender:
+def load(model: Path) -> Recommender:
+    """A saved model; said if its fit was ended early."""
     from ..recommender import Recommender
 
     door = Recommender.load(model)
@@ -169,7 +95,7 @@ def _say_if_stopped(metrics: Any) -> None:
         Page(err=True).note("the fit of this model was ended early (--keep-partial).")
 
 
-def _show(answer: list[Any], number: str, json: bool, title: str) -> None:
+def show(answer: list[Any], number: str, json: bool, title: str) -> None:
     """A ranked list, as a table or as JSON; a note on why it is short goes to stderr."""
     note = getattr(answer, "note", None)
     if note:

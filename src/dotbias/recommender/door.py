@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
 
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items
 from ..interpret import top as top_rows
-from ..orders import Order, find_order, timed
-from ..ratings import Ids, Ratings
-from ..scorer import FoldsIn, Intervals, Ranks, check_rows, demand, offers
-from ..settings import Count, fits
+from ..orders import Order, find_order
+from ..progress import Progress, Step, telling
+from ..ratings import Ratings
+from ..scorer import Bilinear, FoldsIn, Part, Ranks, check_rows, demand
+from ..settings import Count, Positive, check, fits
 from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar
+from .dials import Dials, chosen_again
 from .filters import Filters
+from .histories import Known, Titles, read
+from .lists import Found, Wish, finite, in_blocks, lists_of
+from .names import Unknown, is_many, paired, plain, rows_of
+from .predictions import of_newcomer, of_pairs, without
+from .where import Where, chosen
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FEW = 5  # ratings: an item with fewer has neighbours by chance
+MEMORY = 200e6  # bytes that many lists may take while they are made
+History: TypeAlias = Mapping[Id, float] | Iterable[Id]
+
+
+class Asked(TypedDict, total=False):
+    """What ``recommend`` takes beside users and n; see there."""
+
+    order: str
+    like: float | None
+    times: Times
+    exclude: Iterable[Id]
+    only: Iterable[Id] | None
+    where: Where | None
+    keep_seen: bool
+    keep_unrated: bool
+    filters: Filters | None
+    popularity: float
+    diversity: float
 
 
 class Recommender:
@@ -57,151 +85,243 @@ class Recommender:
     # Predicting ------------------------------------------------------------------------------------------------
 
     @overload
-    def predict(self, user_id: Id, item_id: Id, *, times: Times = None) -> Prediction: ...
+    def predict(self, users: Id, items: Id, *, times: Times = None, unknown: Unknown = "raise") -> Prediction: ...
     @overload
     def predict(
-        self, user_id: Sequence[Id] | np.ndarray, item_id: Sequence[Id] | np.ndarray, *, times: Times = None
+        self,
+        users: Id | Sequence[Id] | np.ndarray | None = None,
+        items: Id | Sequence[Id] | np.ndarray = (),
+        *,
+        history: History | None = None,
+        times: Times = None,
+        unknown: Unknown = "raise",
     ) -> list[Prediction]: ...
-    def predict(self, user_id: Any, item_id: Any, *, times: Times = None) -> Any:
-        """What a user would give an item; of two lists of one length, a list of Predictions, pair by pair.
+    def predict(
+        self,
+        users: Any = None,
+        items: Any = (),
+        *,
+        history: History | None = None,
+        times: Times = None,
+        unknown: Unknown = "raise",
+    ) -> Any:
+        """What users would give items: a Prediction for two ids, else a list of them, pair by pair.
 
         Args:
-            user_id: one id, or several.
-            item_id: one id, or as many.
+            users: one id, or several.
+            items: one id, or several; of two lists, pairs are made, and a single one is paired with each of the other.
+            history: in the place of ``users``, a newcomer by what they tell, as in :meth:`recommend`.
             times: when they rate it: unknown by default, "now" (after everything in train), or seconds since 1970 UTC,
                 one for all or one for each. Scorers whose guesses do not depend on the time ignore it.
+            unknown: an id that train does not name is an error ("raise"), or counts as a user or an item without a
+                rating ("baseline"). Each prediction's ``path`` says what was known.
 
         Raises:
-            UnknownIdError: for an id that train does not name, with a near miss.
-            SettingError: for lists of different lengths, or times that are none.
+            UnknownIdError: for an id that train does not name, with a near miss, unless ``unknown`` allows it.
+            SettingError: for lists of different lengths, users and a history at once, or times that are none.
         """
-        if not _is_many(user_id) and not _is_many(item_id):
-            return self._predict([user_id], [item_id], times)[0]
-        pairs = [list(ids) for ids in (user_id, item_id) if _is_many(ids)]
-        if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
-            raise SettingError("predict takes two ids, or two lists of the same length.", hint="repeat the single id.")
-        return self._predict(pairs[0], pairs[1], times)
+        check(Recommender.predict, {"unknown": unknown})
+        if users is None or history is not None:
+            part, _ = self._newcomer(users, history)
+            rows = rows_of(self.train.item_ids, items if is_many(items) else [items], "items", unknown)
+            return of_newcomer(part, rows, without(rows, self._item_counts))
+        user_ids, item_ids = paired(users, items)
+        rows = (
+            rows_of(self.train.user_ids, user_ids, "users", unknown),
+            rows_of(self.train.item_ids, item_ids, "items", unknown),
+        )
+        cold = without(rows[0], self._user_counts), without(rows[1], self._item_counts)
+        found = of_pairs(self.scorer, *rows, as_times(times, len(user_ids)), cold)
+        return found if is_many(users) or is_many(items) else found[0]
 
-    def _predict(self, user_ids: list[Id], item_ids: list[Id], times: Times) -> list[Prediction]:
-        users, items = self._user_rows(user_ids), self._item_rows(item_ids)
-        given = timed(self.scorer, as_times(times, len(users)))
-        values = _finite(self.scorer.score(users, items, **given)).tolist()
-        lows: list[float | None] = [None] * len(values)
-        highs = lows
-        if offers(self.scorer, Intervals):
-            lows, highs = (side.tolist() for side in self.scorer.interval(users, items, **given))
-        cold = (2 * (self._user_counts[users] == 0) + (self._item_counts[items] == 0)).tolist()
-        paths = ("fitted", "cold item", "cold user", "mean")
-        return [Prediction(v, low, high, paths[c]) for v, low, high, c in zip(values, lows, highs, cold, strict=True)]
+    def _newcomer(self, users: Any, history: History | None) -> tuple[Part, Known]:
+        """A history folded into the scorer, and its rows."""
+        if users is not None or history is None:
+            what = "there are users and a history." if users is not None else "there are neither users nor a history."
+            raise SettingError(what, hint="give one of them.")
+        hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
+        scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
+        known = read(history, self.train, self._title_rows)
+        return scorer.fold_in_user(known.rows, known.values), known
 
     # Recommending ----------------------------------------------------------------------------------------------
 
     @overload
-    def recommend(
-        self,
-        user_id: Id,
-        n: int = 10,
-        *,
-        order: str = "liked",
-        like: float | None = None,
-        times: Times = "now",
-        exclude: Iterable[Id] = (),
-        only: Iterable[Id] | None = None,
-        keep_seen: bool = False,
-        keep_unrated: bool = False,
-    ) -> Answer[Recommendation]: ...
+    def recommend(self, users: Id, n: int = 10, **asked: Unpack[Asked]) -> Answer[Recommendation]: ...
     @overload
     def recommend(
-        self,
-        user_id: Sequence[Id] | np.ndarray,
-        n: int = 10,
-        *,
-        order: str = "liked",
-        like: float | None = None,
-        times: Times = "now",
-        exclude: Iterable[Id] = (),
-        only: Iterable[Id] | None = None,
-        keep_seen: bool = False,
-        keep_unrated: bool = False,
+        self, users: Sequence[Id] | np.ndarray, n: int = 10, **asked: Unpack[Asked]
     ) -> dict[Id, Answer[Recommendation]]: ...
+    @overload
+    def recommend(
+        self, users: None = None, n: int = 10, *, history: History, **asked: Unpack[Asked]
+    ) -> Answer[Recommendation]: ...
     def recommend(
         self,
-        user_id: Any,
+        users: Any = None,
         n: int = 10,
         *,
+        history: History | None = None,
         order: str = "liked",
         like: float | None = None,
         times: Times = "now",
         exclude: Iterable[Id] = (),
         only: Iterable[Id] | None = None,
+        where: Where | None = None,
         keep_seen: bool = False,
         keep_unrated: bool = False,
+        filters: Filters | None = None,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
     ) -> Any:
         """The n items that a user is most likely to rate and like, best first; ties go to the item train named first.
 
+        A user's list does not depend on who else is asked about.
+
         Args:
-            user_id: one id -> a list of Recommendations; a list of ids -> a dict from each to its list.
+            users: one id -> a list of Recommendations; a list of ids -> a dict from each to its list.
             n: how many. Where fewer can be had, the list is shorter and its ``note`` says why.
+            history: in the place of ``users``, a newcomer who is not in train, by what they tell: item -> rating, each
+                item by its id or its title (of clicks, items alone will do). Nothing is refitted or kept: the scorer
+                folds the history in. With none at all: what anybody would get.
             order: "liked": by P(rating >= like | rated) · P(rated); or "rating": by the predicted rating before any
                 clip. See ``orders``. Scores are predicted ratings in either order.
             like: the rating from which an item is liked; by default the highest value that at least 40 % of train's
                 ratings reach. The list's ``order`` states it.
             times: when: "now" (after everything in train), "unknown", or seconds since 1970 UTC for all, or for each
-                user. Scorers whose guesses do not depend on the time ignore it.
+                user. Scorers whose guesses do not depend on the time ignore it; so do newcomers.
             exclude: ids of items to leave out.
             only: ids of the items to choose among; by default all.
-            keep_seen: also items that the user rated in train.
+            where: what the item table must say: "genres: Comedy, Drama; year: 1990-1999", a dict, or a polars
+                expression (see ``recommender.where``).
+            keep_seen: also items that the user has rated.
             keep_unrated: also items without a rating in train, for which nothing but the user's mean is known.
+            filters: what :meth:`filters` made of the five above, in their place.
+            popularity: from -1 (only the least rated of the best) by 0 (as they are) to 1 (only the most rated).
+            diversity: from 0 (as they are) to 1 (as unlike each other as can be): maximal marginal relevance, over
+                the best 100, or 10 n where that is more (see ``recommender.dials``).
 
         Raises:
             UnknownIdError: for a user or item that train does not name, with a near miss.
-            SettingError: for an n that is no whole number from 1 up, or an order, a threshold or times that are none.
+            SettingError: for an n that is no whole number from 1 up, an order, a threshold, times or a dial that are
+                none, users and a history at once, or a scorer that does not support fold-in or has no item factors.
+            DataError: for an item that a history names twice, or a rating that is no number on train's scale.
         """
-        _check_n(n)
-        filters, by = self._filters(exclude, only, keep_seen, keep_unrated), self._order(order, like)
-        users = _plain(user_id) if _is_many(user_id) else [user_id]
-        rows = self._user_rows(users)  # an unknown id is found before the work begins
+        given = exclude, only, where, keep_seen, keep_unrated
+        choice = dict(zip(PLAIN, given, strict=True))
+        dials = Dials(popularity, diversity)
+        wish = self._wish(n, order=order, like=like, filters=filters, choice=choice, dials=dials)
+        if users is None or history is not None:
+            return self._recommend_to(*self._newcomer(users, history), wish)
+        ids = plain(users) if is_many(users) else [users]
+        rows = rows_of(self.train.user_ids, ids, "users")  # an unknown id is found before the work begins
         when = as_times(times, len(rows))
-        if not _is_many(user_id):
-            return self._recommend(rows, n, filters, by, when)
-        self._by_user  # noqa: B018  sort once, not search for each
-        each = [None if when is None else when[[k]] for k in range(len(rows))]
-        return {u: self._recommend(rows[[k]], n, filters, by, each[k]) for k, u in enumerate(users)}
+        if not is_many(users):
+            return self._answers(lists_of(self.scorer, wish, self._seen, rows, when), wish)[0]
+        blocks = self._blocks(wish, rows, when, MEMORY, None)
+        return dict(zip(ids, (a for _, found in blocks for a in self._answers(found, wish)), strict=True))
 
-    def recommend_for(
+    def recommend_for(self, history: History, n: int = 10, **asked: Unpack[Asked]) -> Answer[Recommendation]:
+        """Recommendations for a newcomer: another name of ``recommend(history=…)``."""
+        return self.recommend(n=n, history=history, **asked)
+
+    def recommend_all(
         self,
-        history: Mapping[Id, float],
         n: int = 10,
+        *,
+        users: Iterable[Id] | None = None,
+        memory: Positive = MEMORY,
+        threads: Count | None = None,
+        progress: Progress = False,
+        **asked: Unpack[Asked],
+    ) -> pl.DataFrame:
+        """Everybody's list, each as :meth:`recommend` makes it: a frame of user, place (from 1), item, score[, title].
+
+        Args:
+            n: how many items for each; a user for whom fewer can be had has fewer rows.
+            users: ids of the users to recommend to; by default all of train's.
+            memory: bytes that may be taken beside the model and the answer.
+            threads: blocks of users at work at a time; by default as many as the machine has.
+            progress: a function to be told of each block; True: a bar; None: a bar on a terminal; False: nothing.
+            asked: as in :meth:`recommend`.
+
+        Raises:
+            As :meth:`recommend`.
+        """
+        check(Recommender.recommend_all, {"memory": memory, "threads": threads})
+        plain_asked: dict[str, Any] = dict(asked)
+        times = plain_asked.pop("times", "now")
+        dials = Dials(*(plain_asked.pop(name, 0.0) for name in Dials._fields))
+        choice = {k: plain_asked.pop(k, default) for k, default in PLAIN.items()}
+        wish = self._wish(n, dials=dials, choice=choice, **plain_asked)
+        known = self.train.user_ids
+        rows = np.arange(len(known), dtype=np.int32) if users is None else rows_of(known, users, "users")
+        items, scores = np.full((len(rows), n), -1, np.int32), np.full((len(rows), n), np.nan, np.float32)
+        with telling(progress) as tell:
+            blocks = self._blocks(wish, rows, as_times(times, len(rows)), memory, threads)
+            for k, (at, found) in enumerate(blocks, 1):
+                width = found.items.shape[1]
+                items[at, :width], scores[at, :width] = found.items, found.scores
+                tell(Step("block", k, None, {"users": at.stop}))
+        return self._frame(rows, items, scores)
+
+    def filters(
+        self,
+        *,
+        exclude: Iterable[Id] = (),
+        only: Iterable[Id] | None = None,
+        where: Where | None = None,
+        keep_seen: bool = False,
+        keep_unrated: bool = False,
+    ) -> Filters:
+        """Which items may be answered, made once for any number of lists: ``recommend(15, filters=…)``.
+
+        Args:
+            exclude: as in :meth:`recommend`.
+            only: likewise.
+            where: likewise.
+            keep_seen: likewise.
+            keep_unrated: likewise.
+
+        Raises:
+            UnknownIdError: for an item that train does not name.
+            SettingError: for ids that are none, or a ``where`` that makes no sense.
+            DataError: for a ``where`` that no item fits, or without an item table.
+        """
+        words = [] if keep_unrated else ["rated in train"]
+        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
+        if only is not None:
+            chosen_rows = np.zeros_like(allowed)
+            chosen_rows[self._item_rows(only)] = True
+            allowed, words = allowed & chosen_rows, [*words, "in only="]
+        if where is not None:
+            allowed, words = allowed & chosen(self.train, where), [*words, "as where= says"]
+        allowed = allowed.copy()
+        allowed[self._item_rows(exclude)] = False
+        return Filters(allowed, keep_seen, ", ".join([*words, "not in exclude="]))
+
+    def _wish(
+        self,
+        n: Any,
         *,
         order: str = "liked",
         like: float | None = None,
-        exclude: Iterable[Id] = (),
-        only: Iterable[Id] | None = None,
-        keep_seen: bool = False,
-        keep_unrated: bool = False,
-    ) -> Answer[Recommendation]:
-        """Recommendations for a newcomer who is not in train, from what they tell: item id -> rating.
-
-        Nothing is refitted or kept: the scorer folds the history in. Other arguments as in :meth:`recommend`.
-
-        Raises:
-            SettingError: if the scorer does not support fold-in.
-            UnknownIdError: for an item that train does not name.
-            DataError: for a rating that is no number on train's scale.
-        """
+        filters: Filters | None = None,
+        choice: Mapping[str, Any],
+        dials: Dials,
+    ) -> Wish:
+        """What is asked of every list, checked."""
         _check_n(n)
-        hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
-        scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
-        values = self._check_history(history)
-        rows, by = self._item_rows(history), self._order(order, like)
-        part = scorer.fold_in_user(rows, values)
-        filters = self._filters(exclude, only, keep_seen, keep_unrated)
-        candidates = filters.candidates(rows)
-        top = top_rows(_finite(by.part(part)), np.flatnonzero(candidates), n)
-        note = filters.note(n, len(top), candidates)
-        if not history:
-            note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
-        return self._answer(top, _finite(part.score(top)), note, by)
+        dials.check()
+        vectors = None
+        if filters is None:
+            filters = self.filters(**choice)
+        elif any(choice[k] is not default for k, default in PLAIN.items()):
+            raise SettingError("there are filters, and others beside them.", hint="make one value: filters(…).")
+        if dials.diversity:
+            hint = "diversity=0, or fit a model with factors: als, sgd, dot_bias or gibbs."
+            vectors = demand(self.scorer, Bilinear, why="diversity: items have no factors", hint=hint).factors().items
+        return Wish(n, self._order(order, like), filters, dials, self._item_counts, vectors)
 
     def _order(self, name: str, like: float | None) -> Order:
         """The order of that name, made once for each threshold.
@@ -219,45 +339,59 @@ class Recommender:
             self._orders[name, like] = make(self.scorer, self.train, like)
         return self._orders[name, like]
 
-    def _check_history(self, history: Mapping[Id, float]) -> np.ndarray:
-        """The ratings of a newcomer's history (n,) float32, each a number on train's scale."""
-        if not isinstance(history, Mapping):
-            raise SettingError(f"the history is a {type(history).__name__}.", hint="a dict: {item id: rating, …}.")
-        low, high = (-np.inf, np.inf) if self.train.values is None else self.train.scale()
-        for item_id, value in history.items():
-            if not fits(value, float) or not np.isfinite(value):
-                raise DataError(f"the history's rating of item {item_id!r} is {value!r}.", hint="give a number.")
-            if not low <= value <= high:
-                declared = "" if self.train.y_range else "; Ratings read with y_range=(low, high) may declare another"
-                what = f"the history's rating of item {item_id!r} is {value:g}; the scale is from {low:g} to {high:g}."
-                raise DataError(what, hint=f"give ratings on that scale{declared}.")
-        return np.fromiter(history.values(), np.float32, len(history))
+    def _blocks(
+        self, wish: Wish, rows: np.ndarray, times: np.ndarray | None, memory: float, threads: int | None
+    ) -> Iterator[tuple[slice, Found]]:
+        """The lists of user rows (B,) in blocks."""
+        _ = self._by_user, wish.order.near  # made once, not in each thread
 
-    def _recommend(
-        self, row: np.ndarray, n: int, filters: Filters, by: Order, times: np.ndarray | None
-    ) -> Answer[Recommendation]:
-        candidates = filters.candidates(self.train.items[self._positions(int(row[0]))])
-        top = top_rows(_finite(by.every(row, times)[0]), np.flatnonzero(candidates), n)
-        users, when = np.repeat(row, len(top)), None if times is None else np.repeat(times, len(top))
-        scores = _finite(self.scorer.score(users, top, **timed(self.scorer, when)))  # as predict gives them
-        return self._answer(top, scores, filters.note(n, len(top), candidates), by)
+        def make(at: slice) -> Found:
+            return lists_of(self.scorer, wish, self._seen, rows[at], None if times is None else times[at])
 
-    def _answer(self, top: np.ndarray, scores: np.ndarray, note: str | None, by: Order) -> Answer[Recommendation]:
-        answer = Answer(map(Recommendation, self._ids(top), scores.tolist(), self._titles(top)))
-        answer.note, answer.order = note, by.words
+        return in_blocks(make, len(rows), self.train.n_items, memory=memory, threads=threads)
+
+    def _recommend_to(self, part: Part, known: Known, wish: Wish) -> Answer[Recommendation]:
+        """A newcomer's list."""
+        allowed = wish.filters.allowed.copy()
+        if not wish.filters.keep_seen:
+            allowed[known.rows] = False
+        best = top_rows(finite(wish.order.part(part)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
+        if any(wish.dials):
+            best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
+        note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
+        if not len(known.rows):
+            note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
+        return self._answer(best, finite(part.score(best)), note, wish)
+
+    def _answers(self, found: Found, wish: Wish) -> list[Answer[Recommendation]]:
+        answers = []
+        for items, scores, n_candidates in zip(found.items, found.scores, found.n_candidates.tolist(), strict=True):
+            length = int((items >= 0).sum())
+            note = wish.filters.note(wish.n, length, n_candidates)
+            answers.append(self._answer(items[:length], scores[:length], note, wish))
+        return answers
+
+    def _answer(self, items: np.ndarray, scores: np.ndarray, note: str | None, wish: Wish) -> Answer[Recommendation]:
+        answer = Answer(map(Recommendation, self._ids(items), scores.tolist(), self._titles(items)))
+        answer.note, answer.order = note, wish.order.words
         return answer
 
-    def _filters(
-        self, exclude: Iterable[Id], only: Iterable[Id] | None, keep_seen: bool, keep_unrated: bool
-    ) -> Filters:
-        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
-        if only is not None:
-            chosen = np.zeros_like(allowed)
-            chosen[self._item_rows(only)] = True
-            allowed &= chosen
-        allowed = allowed.copy()
-        allowed[self._item_rows(exclude)] = False
-        return Filters(allowed, keep_seen)
+    def _frame(self, rows: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+        """Found (B, n) as a frame, without what is not there."""
+        import polars as pl
+
+        owner, place = np.nonzero(items >= 0)
+        found = items[owner, place]
+        columns = {
+            "user": self.train.user_ids.values.gather(rows[owner]),
+            "place": pl.Series(place + 1, dtype=pl.Int32),
+            "item": self.train.item_ids.values.gather(found),
+            "score": pl.Series(scores[owner, place]),
+        }
+        titles = self.train.item_titles
+        if titles is not None:
+            columns["title"] = pl.Series(titles, dtype=pl.String).gather(found)
+        return pl.DataFrame(columns)
 
     # Items like it ---------------------------------------------------------------------------------------------
 
@@ -339,6 +473,12 @@ class Recommender:
         values = [None] * len(at) if self.train.values is None else self.train.values[at].tolist()
         return dict(zip(self._ids(self.train.items[at]), values, strict=True))
 
+    def _seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What user rows (B,) have rated: (position among them, item row), both (n,)."""
+        parts = [self.train.items[self._positions(row)] for row in rows.tolist()]
+        owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return owner, np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
     def _positions(self, row: int) -> np.ndarray:
         """Where in train a user's ratings stand: a search, or a look-up once they are sorted."""
         if "_by_user" not in self.__dict__:
@@ -367,17 +507,18 @@ class Recommender:
     def _all_titles(self) -> list[str | None]:
         return self.train.item_titles or [None] * self.train.n_items
 
+    @cached_property
+    def _title_rows(self) -> Titles:
+        return Titles(self._all_titles)
+
     def _ids(self, rows: np.ndarray) -> list[Id]:
         return [self._all_ids[row] for row in rows.tolist()]
 
     def _titles(self, rows: np.ndarray) -> list[str | None]:
         return [self._all_titles[row] for row in rows.tolist()]
 
-    def _user_rows(self, ids: Iterable[Id]) -> np.ndarray:
-        return _rows(self.train.user_ids, ids, "users")
-
-    def _item_rows(self, ids: Iterable[Id]) -> np.ndarray:
-        return _rows(self.train.item_ids, ids, "items")
+    def _item_rows(self, ids: Any) -> np.ndarray:
+        return rows_of(self.train.item_ids, ids, "items")
 
     # On disk ---------------------------------------------------------------------------------------------------
 
@@ -400,31 +541,9 @@ class Recommender:
         return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log)
 
 
-def _is_many(ids: Any) -> bool:
-    """Whether these are several ids: anything iterable but text."""
-    return isinstance(ids, Iterable) and not isinstance(ids, (str, bytes))
-
-
-def _plain(ids: Iterable[Any]) -> list[Id]:
-    return [i.item() if isinstance(i, np.generic) else i for i in ids]
-
-
-def _rows(known: Ids, ids: Iterable[Id], what: str) -> np.ndarray:
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        raise SettingError(f"{what} are given as {ids!r}.", hint=f"a list: [{ids!r}].")
-    plain = _plain(ids)
-    for i in plain:
-        if not isinstance(i, (int, str, float, type(None))):
-            raise SettingError(f"among the {what} is {i!r}, which is no id.", hint="ids are whole numbers or text.")
-    return known.rows(plain)
+PLAIN: dict[str, Any] = {"exclude": (), "only": None, "where": None, "keep_seen": False, "keep_unrated": False}
 
 
 def _check_n(n: Any) -> None:
     if not fits(n, Count):
         raise SettingError(f"n is {n!r}; it must be a whole number, 1 or more.", hint="try n=10.")
-
-
-def _finite(scores: np.ndarray) -> np.ndarray:
-    if not np.isfinite(scores).all():
-        raise DataError(f"{int((~np.isfinite(scores)).sum()):,} scores are no finite numbers.", hint="refit the model.")
-    return scores
