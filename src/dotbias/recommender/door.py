@@ -377,7 +377,7 @@ class Recommender:
         return answer
 
     def _frame(self, rows: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
-        """Found (B, n) as a frame, without what is not there."""
+        """Lists (B, n) as a frame, without what is not there."""
         import polars as pl
 
         owner, place = np.nonzero(items >= 0)
