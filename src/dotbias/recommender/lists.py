@@ -23,8 +23,11 @@ from .dials import Dials, chosen_again
 from .filters import Filters
 
 MARGIN = 16  # items on a shortlist beyond those asked for
-SETTLED = 200  # the least length of a shortlist by compressed factors
-CELLS = 1 << 19  # users × items in a block: what a processor's cache holds
+NEAR = 2  # times as many, and NEAR_MARGIN more, are on a shortlist by compressed factors
+NEAR_MARGIN = 30
+PARTS = 16  # into which a user's values are cut to find a bound
+WIDE = 4  # times as many as asked for may reach the bound
+CELLS = 1 << 18  # users × items in a block: what a processor's cache holds
 CELL_BYTES = 48  # that a cell takes at most while a block is worked on
 
 Seen = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # users (B,) -> (position in them, item row), both (n,)
@@ -70,7 +73,7 @@ def lists_of(scorer: Ranks, wish: Wish, seen: Seen, users: np.ndarray, times: np
     values = finite(quick.every(users, times)).astype(np.float32, copy=True)  # (B, I)
     _mask(values, wish.filters, seen, users)
     depth = wish.dials.depth(wish.n)
-    short = shortlist(values, (max(depth, SETTLED) if wish.order.near else depth) + MARGIN)  # (B, M)
+    short = shortlist(values, NEAR * depth + NEAR_MARGIN if wish.order.near else depth + MARGIN)  # (B, M)
     m = short.shape[1]
     possible = np.take_along_axis(values, short, 1) > -np.inf
     exact = finite(wish.order.pairs(np.repeat(users, m), short.reshape(-1), _repeat(times, m))).reshape(short.shape)
@@ -99,16 +102,40 @@ def _mask(values: np.ndarray, filters: Filters, seen: Seen, users: np.ndarray) -
 
 
 def shortlist(values: np.ndarray, m: int) -> np.ndarray:
-    """The rows of the m highest values of each user (B, I) -> (B, m), in no order; of equal values, the lower rows."""
+    """The rows of the m highest values of each user (B, I) -> (B, m), in no order; of equal values, the lower rows.
+
+    The m-th highest of the maxima of parts of a user's values has m values or more that reach it. These are few, and
+    found by comparing; only they are partitioned.
+    """
     n_items = values.shape[1]
     if m >= n_items:
         return np.broadcast_to(np.arange(n_items), values.shape)
-    at = np.argpartition(values, n_items - m, axis=1)[:, n_items - m :]
+    width = n_items // PARTS  # of each part; the part's k-th maximum is that of column k of all parts
+    if width < 2 * m:
+        return _highest(values, m)
+    maxima = values[:, :width].copy()
+    for start in range(width, width * PARTS, width):
+        np.maximum(maxima, values[:, start : start + width], out=maxima)
+    bound = np.partition(maxima, width - m, axis=1)[:, width - m, None]
+    owner, item = np.nonzero(values >= bound)
+    n = np.bincount(owner, minlength=len(values))
+    if len(owner) > WIDE * m * len(values):  # too many are equal, or no candidates
+        return _highest(values, m)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(n) - n, n)
+    few, rows = np.full((len(values), n.max()), -np.inf, np.float32), np.zeros((len(values), n.max()), np.int64)
+    few[owner, place], rows[owner, place] = values[owner, item], item
+    return np.take_along_axis(rows, _highest(few, m), 1)
+
+
+def _highest(values: np.ndarray, m: int) -> np.ndarray:
+    """The positions of the m highest of each row (B, W) -> (B, m), in no order; of equal ones, the first."""
+    n = values.shape[1]
+    at = np.argpartition(values, n - m, axis=1)[:, n - m :] if m < n else np.broadcast_to(np.arange(n), values.shape)
     found = np.take_along_axis(values, at, 1)
     edge = found.min(1, keepdims=True)
     tied = ((values == edge).sum(1) > (found == edge).sum(1)) & (edge[:, 0] > -np.inf)
     for k in np.flatnonzero(tied):
-        at[k] = top(values[k], np.arange(n_items), m)
+        at[k] = top(values[k], np.arange(n), m)
     return at
 
 
