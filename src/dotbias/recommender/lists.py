@@ -27,7 +27,8 @@ NEAR = 2  # times as many, and NEAR_MARGIN more, are on a shortlist by compresse
 NEAR_MARGIN = 30
 PARTS = 16  # into which a user's values are cut to find a bound
 WIDE = 4  # times as many as asked for may reach the bound
-CELLS = 1 << 18  # users × items in a block: what a processor's cache holds
+CELLS = 1 << 18  # users × items in a block: what a processor's cache holds; but
+USERS = 64  # together, where memory allows: the items' factors are read once for all of them
 CELL_BYTES = 48  # that a cell takes at most while a block is worked on
 
 Seen = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # users (B,) -> (position in them, item row), both (n,)
@@ -161,6 +162,11 @@ def _repeat(times: np.ndarray | None, m: int) -> np.ndarray | None:
     return None if times is None else np.repeat(times, m)
 
 
+def processors() -> int:
+    """How many of the machine's processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_blocks(
     make: Callable[[slice], Found], n_users: int, n_items: int, *, memory: float, threads: int | None = None
 ) -> Iterator[tuple[slice, Found]]:
@@ -171,10 +177,11 @@ def in_blocks(
         n_users: in all.
         n_items: in the catalogue.
         memory: bytes that all blocks at work may take; one user is worked on in any case.
-        threads: at a time; by default as many as the machine has.
+        threads: at a time; by default as many as there are processors to use.
     """
-    workers = threads or os.cpu_count() or 1
-    size = max(1, int(min(CELLS, memory / workers / CELL_BYTES) // max(n_items, 1)))
+    workers = threads or processors()
+    most = int(memory / workers / CELL_BYTES) // max(n_items, 1)
+    size = max(1, min(most, max(CELLS // max(n_items, 1), USERS)))
     blocks = [slice(start, min(start + size, n_users)) for start in range(0, n_users, size)]
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(blocks), 4 * workers):  # so that results do not pile up
