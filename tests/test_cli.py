@@ -6,12 +6,25 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
 from dotbias import planted, split
 from dotbias.cli import app, main
 
-COMMANDS = ["demo", "fit", "evaluate", "recommend", "similar", "plot", "export", "lr-find", "sheet", "doctor"]
+COMMANDS = [
+    "demo",
+    "fit",
+    "evaluate",
+    "recommend",
+    "predict",
+    "similar",
+    "plot",
+    "export",
+    "lr-find",
+    "sheet",
+    "doctor",
+]
 KEYS = {"n_train", "n_test", "n_cold_users", "n_cold_items", "n_cold_rows", "seconds", "fitter", "settings"}
 ERRORS = {"rmse", "rmse_interval", "rmse_warm", "mse", "mse_interval", "mae", "mae_interval"}
 
@@ -148,7 +161,7 @@ def test_auto_is_the_default_and_says_which_and_why(run, files):
     assert result["fitter"] == "gibbs"
     assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
-    assert "rating's day given" in result["notes"]
+    assert "rating's time given" in result["notes"]
 
 
 def test_gibbs_by_name_is_autos_gibbs(run, files):
@@ -158,9 +171,77 @@ def test_gibbs_by_name_is_autos_gibbs(run, files):
     assert auto == named and named["settings"]["histories"] is True and named["settings"]["sessions"] is True
 
 
+def test_times_and_orders(run, files):
+    run("fit", "train.csv", "--set", "n_sweeps=5", "--split", "random:0.1", "-o", "model")
+    for asked in (("now",), ("unknown",), ("2018-03-25",), ("1500000000",)):
+        code, out, err = run("predict", "model", "5", "7", "--times", *asked, "--json")
+        found = json.loads(out)
+        assert code == 0, err
+        assert found["low"] <= found["value"] <= found["high"] and found["path"] == "fitted"
+    code, out, _ = run("predict", "model", "5", "7")
+    assert code == 0 and "80 % between" in out
+    assert run("predict", "model", "5", "7", "--times", "noon")[0] == 2
+    for asked, words in (("given", "rating's time given"), ("unknown", "time unknown"), ("now", "now")):
+        code, out, err = run("evaluate", "model", "--test", "test.csv", "--times", asked, "--json")
+        assert code == 0, err
+        assert json.loads(out)["times"] == words
+    assert run("evaluate", "model", "--test", "test.csv", "--times", "later")[0] == 2
+    code, out, _ = run("recommend", "model", "5", "-n", "3", "--times", "unknown", "--like", "4")
+    assert code == 0 and "how likely they rate it, and give it 4 or more" in out
+    code, _, err = run("recommend", "model", "5", "--order", "best")
+    assert code == 2 and "no order 'best'" in err
+
+
+def test_newcomers_filters_and_everybody(run, files):
+    ratings = planted(60, 90, n_ratings=1_200, n_factors=2, noise=0.4, rng=5).ratings
+    ratings.item_table.write_csv(files / "items.csv")
+    assert run("fit", "all.csv", "--items", "items.csv", "--fitter", "bias", "-o", "model")[0] == 0
+    titles = dict(zip(ratings.item_table["item"], ratings.item_table["title"], strict=True))
+    history = f"{titles[3]}=4.5, 7=2"
+    code, out, err = run("recommend", "model", "--history", history, "-n", "3", "--json")
+    by_title = json.loads(out)
+    assert code == 0 and len(by_title) == 3, err
+    assert json.loads(run("recommend", "model", "--history", "3=4.5,7=2", "-n", "3", "--json")[1]) == by_title
+    assert "for a newcomer, by how likely" in run("recommend", "model", "--history", history)[1]
+    code, out, _ = run("predict", "model", str(by_title[0]["item_id"]), "--history", history, "--json")
+    assert code == 0 and json.loads(out)["value"] == by_title[0]["score"] and json.loads(out)["path"] == "folded in"
+    assert json.loads(run("predict", "model", "999", "3", "--unknown", "baseline", "--json")[1])["path"] == "cold user"
+    genre = ratings.item_table["genres"][5].split("|")[0]
+    code, out, _ = run("recommend", "model", "5", "--where", f"genres: {genre}", "--diversity", "0", "--json")
+    genres = dict(zip(ratings.item_table["item"], ratings.item_table["genres"], strict=True))
+    assert code == 0 and all(genre in genres[row["item_id"]] for row in json.loads(out))
+    code, out, _ = run("recommend", "model", "5", "6", "-n", "2", "--popularity", "1", "--json")
+    assert code == 0 and {u: len(rows) for u, rows in json.loads(out).items()} == {"5": 2, "6": 2}
+    assert run("recommend", "model", "5", "6", "-n", "2")[1].count("for user") == 2
+    for name, read in (("top.parquet", pl.read_parquet), ("top.csv", pl.read_csv)):
+        code, out, err = run("recommend", "model", "--all", "-n", "4", "-o", name, "--json")
+        frame = read(files / name)
+        assert code == 0 and json.loads(out)["rows"] == frame.height, err
+        own = json.loads(run("recommend", "model", "5", "-n", "4", "--json")[1])
+        assert frame.filter(pl.col("user") == 5)["item"].to_list() == [row["item_id"] for row in own]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model"], "for whom"),
+        (["model", "5", "--all", "-o", "x.csv"], "for whom"),
+        (["model", "--all"], "go together"),
+        (["model", "5", "-o", "x.csv"], "go together"),
+        (["model", "--all", "-o", "x.txt"], "neither .parquet nor .csv"),
+        (["model", "--history", "Heat"], "is no item and rating"),
+        (["model", "--history", "3=4,3=4"], "twice"),
+    ],
+)
+def test_recommend_says_what_is_missing(run, files, words, says):
+    run("fit", "all.csv", "--fitter", "bias", "-o", "model")
+    code, _, err = run("recommend", *words)
+    assert code == 2 and says in err
+
+
 def test_recommend_and_similar(run, files):
     run("fit", "all.csv", "--fitter", "dot_bias", "--set", "n_factors=4", "--set", "n_epochs=2", "-o", "model")
-    code, out, _ = run("recommend", "model", "5", "-n", "4", "--json")
+    code, out, _ = run("recommend", "model", "5", "-n", "4", "--order", "rating", "--json")
     answer = json.loads(out)
     assert code == 0
     assert [list(row) for row in answer] == [["item_id", "score", "title"]] * 4

@@ -15,6 +15,7 @@ from dotbias.evaluation import bootstrap, compare, cross_validate, evaluate, sco
 from dotbias.factors import Factors
 from dotbias.ratings import Ids
 from dotbias.scorer import Scorer, Timed
+from dotbias.times import NOW, UNKNOWN
 
 
 def fitted():
@@ -72,7 +73,7 @@ def test_json_keys():
     out = json.loads(json.dumps(evaluate(scorer, test, train=train).to_dict(), allow_nan=False))
     names = {f"{m}{s}" for m in ("rmse", "mse", "mae") for s in ("", "_interval", "_warm", "_users")}
     counts = {"n_test", "n_users", "n_cold_users", "n_cold_items", "n_cold_rows"}
-    assert set(out) == names | counts | {"notes", "question", "reference", "by"}
+    assert set(out) == names | counts | {"notes", "question", "times", "reference", "by"}
     assert len(out["rmse_interval"]) == 2
 
 
@@ -173,11 +174,21 @@ def test_times_are_passed_and_their_use_is_noted():
     _, _, test = fitted()
     seen = []
     scorer = Odd(lambda u, t: (seen.append(t), np.full(len(u), 3.0))[1])
-    assert evaluate(scorer, test).notes == ()
-    assert np.array_equal(seen[0], test.times)
+    assert evaluate(scorer, test).notes == () and evaluate(scorer, test, times="now").times is None
+    assert seen == [None, None]
     scorer.offers = (Scorer, Timed)
-    assert evaluate(scorer, test).notes == ("rating's day given",)
-    assert evaluate(scorer, dataclasses.replace(test, times=None)).notes == ()
+    told = {"given": "rating's time given", "unknown": "time unknown", "now": "now"}
+    for asked, words in told.items():
+        report = evaluate(scorer, test, times=asked)
+        assert report.notes == (words,) and report.times == report.to_dict()["times"] == words
+        assert words in repr(report)
+    assert np.array_equal(seen[2], test.times) and seen[3] is None and (seen[4] == NOW).all()
+    assert evaluate(scorer, dataclasses.replace(test, times=None)).notes == ("time unknown",)
+    holes = np.where(np.arange(len(test)) < 7, UNKNOWN, test.times)
+    told = evaluate(scorer, dataclasses.replace(test, times=holes)).times
+    assert told == "rating's time given, but for 7 of them"
+    with pytest.raises(SettingError, match="times is 'today'"):
+        evaluate(scorer, test, times="today")
 
 
 def test_only_the_metrics_asked_for():

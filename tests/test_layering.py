@@ -15,7 +15,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     3: ["scorer", "objective", "factors", "trace", "posterior", "metrics", "schedules", "steps"],
     4: ["models", "batches", "losses", "module_scorer", "optim", "callbacks", "solvers", "baselines"],
     5: ["learner", "gradient", "fitters"],
-    6: ["evaluation", "search", "interpret", "storage", "recommender", "export"],
+    6: ["orders", "evaluation", "search", "interpret", "storage", "recommender", "export"],
     7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}

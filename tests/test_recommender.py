@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dotbias import orders
 from dotbias.baselines import bias, knn, mean
 from dotbias.errors import DataError, SettingError, UnknownIdError
 from dotbias.factors import Factors
+from dotbias.interpret import top
 from dotbias.objective import Objective, Ridge
-from dotbias.recommender import Prediction, Recommender, _top
-from dotbias.scorer import Intervals, Ranks, Scorer
+from dotbias.orders import threshold
+from dotbias.recommender import Prediction, Recommender
+from dotbias.scorer import Intervals, Ranks, Scorer, Timed
+from dotbias.times import NOW, UNKNOWN
 
 TRAIN, TEST = battery.parts()
 
@@ -48,8 +52,8 @@ def test_the_best_unseen_rated_items_best_first(rec):
     rated = set(np.unique(TRAIN.items).tolist())
     for user_id in (11, 30, 10):
         seen = {rec.train.item_ids.row(i) for i in rec.seen(user_id)}
-        assert [r.item_id for r in rec.recommend(user_id, 7)] == brute(rec, user_id, 7, rated - seen)
-        kept = rec.recommend(user_id, 7, keep_seen=True, keep_unrated=True)
+        assert [r.item_id for r in rec.recommend(user_id, 7, order="rating")] == brute(rec, user_id, 7, rated - seen)
+        kept = rec.recommend(user_id, 7, order="rating", keep_seen=True, keep_unrated=True)
         assert [r.item_id for r in kept] == brute(rec, user_id, 7, range(50))
     first = rec.recommend(11)[0]
     assert first.title == f"Item {first.item_id[1:]}" and len(rec.recommend(11)) == 10
@@ -58,7 +62,7 @@ def test_the_best_unseen_rated_items_best_first(rec):
 def test_the_score_is_what_predict_says(rec):
     for r in rec.recommend(11, 20):
         assert rec.predict(11, r.item_id).value == r.score
-    scores = [r.score for r in rec.recommend(11, 30)]
+    scores = [r.score for r in rec.recommend(11, 30, order="rating")]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -87,15 +91,15 @@ def test_the_answer_does_not_depend_on_blas_threads(tmp_path):
 
 def test_clipped_scores_still_rank():
     rec = Recommender(factors(y_range=(1, 2)), TRAIN)
-    answer = rec.recommend(11, 10)
+    answer = rec.recommend(11, 10, order="rating")
     assert {r.score for r in answer} == {2.0}
     wide = Recommender(factors(y_range=(-99, 99)), TRAIN)
-    assert [r.item_id for r in answer] == [r.item_id for r in wide.recommend(11, 10)]
+    assert [r.item_id for r in answer] == [r.item_id for r in wide.recommend(11, 10, order="rating")]
 
 
 def test_equal_scores_go_by_row():
     rec = Recommender(mean(TRAIN), TRAIN)
-    ids = [r.item_id for r in rec.recommend(11, 50, keep_seen=True)]
+    ids = [r.item_id for r in rec.recommend(11, 50, order="rating", keep_seen=True)]
     assert ids == [f"a{i}" for i in range(1, 50)]
 
 
@@ -106,7 +110,7 @@ def test_top_is_a_sort(values, n, more):
     )
     v = np.array(values, np.float32)
     expected = sorted(candidates.tolist(), key=lambda i: (-v[i], i))[:n]
-    assert _top(v, candidates, n).tolist() == expected
+    assert top(v, candidates, n).tolist() == expected
 
 
 def test_filters_by_id(rec):
@@ -157,10 +161,62 @@ def test_arguments_that_make_no_sense(rec):
         rec.recommend(11, 0)
     with pytest.raises(SettingError, match=r"a list: \['a1'\]"):
         rec.recommend(11, exclude="a1")
-    with pytest.raises(SettingError, match="two lists of the same length"):
+    with pytest.raises(SettingError, match="2 users and 1 items: it takes two lists of the same length"):
         rec.predict([11, 12], ["a1"])
-    with pytest.raises(SettingError, match="two lists of the same length"):
-        rec.predict(11, ["a1"])
+
+
+def test_liked_is_the_default_and_states_its_threshold(rec):
+    liked = rec.recommend(11, 10)
+    assert liked == rec.recommend(11, 10, order="liked", like=threshold(TRAIN)) != rec.recommend(11, 10, order="rating")
+    assert liked.order == f"how likely they rate it, and give it {threshold(TRAIN):g} or more"
+    best = orders.liked(rec.scorer, TRAIN).every(np.array([1]))[0]
+    left = sorted(set(range(1, 50)) - set(TRAIN.items[TRAIN.users == 1].tolist()), key=lambda i: -best[i])
+    assert [r.item_id for r in liked] == [f"a{i}" for i in left[:10]]
+    assert rec.recommend(11, 10, order="rating").order == "the predicted rating"
+    history = rec.recommend_for({"a1": 5, "a2": 1.0})
+    assert history != rec.recommend_for({"a1": 5, "a2": 1.0}, order="rating") and history.order == liked.order
+    with pytest.raises(SettingError, match="no order 'best'"):
+        rec.recommend(11, order="best")
+    for wrong in ("4", float("nan"), True):
+        with pytest.raises(SettingError, match="like is "):
+            rec.recommend(11, like=wrong)
+    with pytest.raises(SettingError, match="like is 6; no rating is above 5"):
+        rec.recommend(11, like=6)
+
+
+class Clock(Factors):
+    """Guesses the more the later; unknown is 1 star, now is 5."""
+
+    offers = (*Factors.offers, Timed)
+
+    def rank(self, users, items, times=None):
+        when = np.ones(len(users)) if times is None else np.where(times == NOW, 5, np.minimum(times, 4))
+        return (when + np.asarray(items) / 1000).astype(np.float32)
+
+    def rank_all(self, users, times=None):
+        items = np.arange(50)
+        return np.stack(
+            [self.rank(np.full(50, u), items, None if times is None else times[[k]]) for k, u in enumerate(users)]
+        )
+
+    def score(self, users, items, times=None):
+        return self.rank(users, items, times)
+
+
+def test_recommendations_are_for_now_and_predictions_for_no_time():
+    rec = Recommender(Clock(**factors().__dict__), TRAIN)
+    assert rec.predict(11, "a0").value == 1 and rec.predict(11, "a0", times="now").value == 5
+    found = rec.predict([11, 12], ["a0", "a0"], times=[2, UNKNOWN])
+    assert found[0].value == 2 and len(found) == 2
+    assert rec.predict([11, 12], ["a0", "a0"], times=3)[1].value == 3
+    first = rec.recommend(11, 1)[0]
+    assert first.score == rec.predict(11, first.item_id, times="now").value > 5
+    assert 1 < rec.recommend(11, 1, times="unknown")[0].score < 2
+    many = rec.recommend([11, 12], 1, times=[2, 3])
+    assert [int(a[0].score) for a in many.values()] == [2, 3]
+    for wrong in ("today", [1, 2, 3], 1.5, {}):
+        with pytest.raises(SettingError):
+            rec.recommend(11, times=wrong)
 
 
 # Predicting ----------------------------------------------------------------------------------------------------
@@ -249,14 +305,14 @@ def test_no_likeness_without_factors(rec):
 
 def test_newcomers_by_their_history(rec):
     history = {"a1": 5, "a2": 1.0, "a9": 4.5}
-    answer = rec.recommend_for(history, 5)
+    answer = rec.recommend_for(history, 5, order="rating")
     assert not {r.item_id for r in answer} & {*history, "a0"} and len(answer) == 5
     part = rec.scorer.fold_in_user(np.array([1, 2, 9]), np.array([5, 1, 4.5]))
     scores = part.score()
     candidates = sorted(set(range(1, 50)) - {1, 2, 9}, key=lambda i: -scores[i])
     assert [r.item_id for r in answer] == [f"a{i}" for i in candidates[:5]]
-    assert [r.item_id for r in rec.recommend_for({}, 3)] == [
-        r.item_id for r in Recommender(bias(TRAIN), TRAIN).recommend(10, 3)
+    assert [r.item_id for r in rec.recommend_for({}, 3, order="rating")] == [
+        r.item_id for r in Recommender(bias(TRAIN), TRAIN).recommend(10, 3, order="rating")
     ]
     assert rec.recommend_for(history, 1, keep_seen=True, only=["a1"])[0].item_id == "a1"
 
@@ -266,7 +322,7 @@ def test_a_scorer_without_newcomers_says_so():
         offers, tables = (Scorer, Ranks), None
 
         def score(self, users, items, times=None):
-            return np.full(len(users), 3, np.float32)
+            return np.asarray(items, np.float32)
 
         def score_all(self, users, times=None):
             return np.tile(np.arange(50, dtype=np.float32), (len(users), 1))
@@ -274,7 +330,8 @@ def test_a_scorer_without_newcomers_says_so():
         rank, rank_all = score, score_all
 
     rec = Recommender(Plain(), TRAIN)
-    assert [r.item_id for r in rec.recommend(11, 50, keep_seen=True)][:2] == ["a49", "a48"]
+    found = rec.recommend(11, 50, order="rating", keep_seen=True)
+    assert [r.item_id for r in found][:2] == ["a49", "a48"]
     with pytest.raises(SettingError, match="a Plain does not support fold-in"):
         rec.recommend_for({"a1": 5})
 
@@ -334,7 +391,8 @@ def test_what_is_no_id_says_so(rec):
         lambda: rec.recommend(11, exclude=None),
         lambda: rec.recommend(11, only="abc"),
         lambda: rec.recommend(object()),
-        lambda: rec.predict([11], 3),
+        lambda: rec.predict([11], {}),
+        lambda: rec.predict([11, [12]], "a1"),
     ):
         with pytest.raises(SettingError):
             ask()

@@ -10,7 +10,7 @@ from dotbias.errors import SettingError
 from dotbias.scorer import FoldsIn, Intervals, Ranks, Scorer, demand, offers
 
 PACKAGE = Path(__file__).parent.parent / "src" / "dotbias"
-USE = ["evaluation", "interpret", "storage", "recommender.py", "cli", "plots", "workbook"]
+USE = ["evaluation", "interpret", "storage", "recommender", "orders.py", "cli", "plots", "workbook"]
 METHODS = {
     *("score", "score_all", "rank", "rank_all", "interval", "star_probabilities", "factors", "squash", "draws"),
     *(

@@ -19,6 +19,7 @@ from .models import BilinearModule, EmbeddingDotBias, EmbeddingNet, SideFeatures
 from .objective import Objective
 from .ratings import Ratings
 from .scorer import Ranks, Scorer, State, Stored, Timed
+from .times import NOW, UNKNOWN
 
 BLOCK = 1 << 18  # pairs scored at once
 
@@ -108,10 +109,19 @@ class ModuleScorer:
 
     def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """What the model says of pairs of rows (B,), (B,), before the loss' link and any clip -> (B,) float32."""
+        if times is not None and not (given := (times != UNKNOWN) & (times != NOW)).all():
+            return self._rank_some(users, items, times, given)
         out = np.empty(len(users), np.float32)
         for start in range(0, len(users), BLOCK):
             part = slice(start, start + BLOCK)
             out[part] = self._block(users[part], items[part], None if times is None else times[part])
+        return out
+
+    def _rank_some(self, users: np.ndarray, items: np.ndarray, times: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Ranks (B,) where some times are unknown, or now: a net knows no sessions, so it is told of no time."""
+        out = np.empty(len(users), np.float32)
+        out[given] = self.rank(users[given], items[given], times[given])
+        out[~given] = self.rank(users[~given], items[~given])
         return out
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:

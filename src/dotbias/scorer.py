@@ -96,6 +96,22 @@ class Stars(Scorer, Protocol):
         ...
 
 
+class Likes(Scorer, Protocol):
+    """Knows how likely a rating reaches a threshold, quickly for all items at once."""
+
+    def p_like(self, users: np.ndarray, items: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
+        """P(rating >= like), if it is rated, for pairs of rows (B,), (B,) -> (B,)."""
+        ...
+
+    def p_like_all(self, users: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
+        """The same for every item and each of the user rows (B,) -> (B, I)."""
+        ...
+
+
+class Chances(Ranks, Protocol):
+    """Its ``rank`` says how likely a user rates or takes an item, not how they would rate it."""
+
+
 class Timed(Scorer, Protocol):
     """Its guesses depend on the time of the rating."""
 
@@ -135,12 +151,13 @@ class Part(Protocol):
     The *others* are item rows if the newcomer is a user, and user rows if it is an item; None stands for all of them.
 
     Attributes:
-        offers: (), or (Intervals,) where it has ``interval(others=None, *, level=0.8) -> (low, high)``.
+        offers: Intervals among them where it has ``interval(others=None, *, level=0.8) -> (low, high)``; Likes where it
+            has ``p_like(like, others=None) -> (n,)``.
     """
 
     @property
     def offers(self) -> tuple[type, ...]:
-        """Intervals, where it has them."""
+        """Intervals and Likes, where it has them."""
         ...
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:

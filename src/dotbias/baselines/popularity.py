@@ -17,7 +17,7 @@ from ..ids import Tables
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import FoldsIn, Ranks, Scorer, State, Stored
+from ..scorer import Chances, FoldsIn, Ranks, Scorer, State, Stored
 from ..settings import Positive, checked
 
 DAY = 86_400  # seconds
@@ -42,7 +42,7 @@ class Popular:
     n_users: int
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Stored)
 
     def __repr__(self) -> str:
         return f"Popular({len(self.counts):,} items)"

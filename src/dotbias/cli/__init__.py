@@ -1,4 +1,4 @@
-"""The command line: ``dotbias demo | data | fit | evaluate | recommend | similar | plot | export | lr-find …``.
+"""The command line: ``dotbias demo | data | fit | evaluate | recommend | predict | similar …``.
 
 Tables for people, ``--json`` for programs: the JSON stands alone on stdout, everything else goes to stderr. Exit codes:
 0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model or
@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, sheet, use
+from . import data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -56,7 +56,8 @@ app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("fit")(fit.fit)
 app.command("evaluate")(use.evaluate)
-app.command("recommend")(use.recommend)
+app.command("recommend")(recommend.recommend)
+app.command("predict")(recommend.predict)
 app.command("similar")(use.similar)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)

@@ -1,4 +1,4 @@
-"""``dotbias evaluate``, ``recommend`` and ``similar``: what a saved model is for."""
+"""``dotbias evaluate`` and ``similar``, and how lists are shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from ._show import Column, Page
 if TYPE_CHECKING:
     from ..recommender import Recommender
 
+Order = Annotated[
+    str, typer.Option("--order", help="liked: by how likely they rate it and like it; rating: by the prediction.")
+]
+Like = Annotated[float | None, typer.Option("--like", help="The rating from which an item is liked.")]
+
 
 @reads_data
 def evaluate(
@@ -22,6 +27,11 @@ def evaluate(
     reading: Reading,
     file: Annotated[Path | None, typer.Argument(hidden=True, metavar="--test FILE")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
+    times: Annotated[
+        str, typer.Option("--times", help="What the model is told of their times: given, unknown or now.")
+    ] = "given",
+    order: Order = "liked",
+    like: Like = None,
     json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
@@ -43,7 +53,7 @@ def evaluate(
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN, order=order, like=like, times=times)  # type: ignore[arg-type]
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)
@@ -52,31 +62,6 @@ def evaluate(
         Page().json({**report.to_dict(), **extra})
     else:
         common.show_report(Page(), report)
-
-
-def recommend(
-    model: Model,
-    user_id: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
-    n: Annotated[int, typer.Option("-n", help="How many.")] = 10,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="An item id to leave out; repeatable.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Choose among these item ids; repeatable.")] = None,
-    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also items that the user has rated.")] = False,
-    json: Json = False,
-) -> None:
-    """The items that a user would rate highest, best first.
-
-    [bold]Example:[/] dotbias recommend model 15 -n 5
-    """
-    door = _load(model)
-    items = door.train.item_ids
-    answer = door.recommend(
-        door.train.user_ids.typed(user_id),
-        n,
-        exclude=[items.typed(i) for i in exclude or []],
-        only=None if only is None else [items.typed(i) for i in only],
-        keep_seen=keep_seen,
-    )
-    _show(answer, "score", json, f"for user {user_id}")
 
 
 def similar(
@@ -93,15 +78,16 @@ def similar(
 
     [bold]Example:[/] dotbias similar model GoldenEye
     """
-    door = _load(model)
+    door = load(model)
     item_id = door.find_item(item)
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
     shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
-    _show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
+    show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
-def _load(model: str) -> Recommender:
+def load(model: str) -> Recommender:
+    """A saved model; said if its fit was ended early."""
     from ..recommender import Recommender
 
     door = Recommender.load(model)
@@ -114,7 +100,7 @@ def _say_if_stopped(metrics: Any) -> None:
         Page(err=True).note("the fit of this model was ended early (--keep-partial).")
 
 
-def _show(answer: list[Any], number: str, json: bool, title: str) -> None:
+def show(answer: list[Any], number: str, json: bool, title: str) -> None:
     """A ranked list, as a table or as JSON; a note on why it is short goes to stderr."""
     note = getattr(answer, "note", None)
     if note:

@@ -6,8 +6,8 @@ stands beside it, and the report holds the same by group of what is known. Scori
 room knows scorers and ratings, not how either was made.
 """
 
+from ..orders import ORDERS, threshold
 from .measure import compare, cross_validate, evaluate, evaluate_sampled
-from .ranked import ORDERS, threshold
 from .reports import Breakdown, Comparison, CrossValidation, Difference, GroupReport, Report
 from .summing import DEFAULT, SHOWN, MostPopular
 

@@ -18,7 +18,7 @@ from . import ranked
 from .cold import with_cold
 from .reporting import compared
 from .reports import Comparison, CrossValidation, Report
-from .summing import DEFAULT, Metrics, ask_for, measure, of_sampled, pooled, popularity
+from .summing import DEFAULT, Asked, Metrics, ask_for, measure, of_sampled, pooled, popularity
 
 Resamples = Annotated[int, Within(0, "a whole number, 0 or more")]
 
@@ -29,17 +29,19 @@ def evaluate(
     *,
     train: Ratings | None = None,
     metrics: Metrics = DEFAULT,
-    order: str | ranked.Order = "rank",
+    order: str | ranked.Order = "liked",
     like: float | None = None,
+    times: Asked = "given",
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Report:
     """Errors, probabilities and lists of ``scorer`` on held-out ratings, each with its interval.
 
     Cold rows count in the headline: a scorer must answer them (a bilinear one has zero bias and factors there). The
-    ratings' times are passed to the scorer when it guesses ratings; a scorer that uses them (``Timed``) gets a note.
-    Lists are ranked without a time. They hold the whole catalogue but what the user rated in train and what nobody
-    did; beside each figure of lists stands that of the most popular items (by their number of ratings in train).
+    ratings' times are passed to a scorer that uses them (``Timed``) when it guesses ratings, unless ``times`` says
+    otherwise; the report names which. Lists are always ranked for now, as ``recommend`` serves them. They hold the
+    whole catalogue but what the user rated in train and what nobody did; beside each figure of lists stands that of
+    the most popular items (by their number of ratings in train).
 
     Args:
         scorer: anything that a fitter returns.
@@ -47,10 +49,12 @@ def evaluate(
         train: what the scorer was fitted on: with it, overlap is refused, cold rows and ids are counted for sure, and
             figures are broken down by what is known (``known``). Lists need it.
         metrics: names of METRICS, others such as recall@20, or Metrics.
-        order: what lists are ordered by: a name of ``ranked.ORDERS``, or a function of the scorer and user rows (B,)
-            that returns (B, I), higher is better.
-        like: the rating from which a held-out item is relevant. By default the highest value that at least 40 % of
-            train's ratings reach; the report states it. Clicks are all relevant.
+        order: what lists are ordered by: a name of ``orders.ORDERS`` ("liked", as ``recommend`` does by default, or
+            "rating"), or a function of the scorer and user rows (B,) that returns (B, I), higher is better.
+        like: the rating from which an item is liked: a held-out one is relevant. By default the highest value that at
+            least 40 % of train's ratings reach; the report states it. Clicks are all relevant.
+        times: what the scorer is told of when ratings were given: "given" (the ratings' own times), "unknown", or "now"
+            (after everything in train).
         n_resamples: bootstrap draws.
         rng: seed of the draws.
 
@@ -59,7 +63,7 @@ def evaluate(
             that train holds.
         SettingError: for metrics that are none, or that the scorer does not support; for lists without train.
     """
-    given = {"train": train, "metrics": metrics, "order": order, "like": like}
+    given = {"train": train, "metrics": metrics, "order": order, "like": like, "times": times}
     return compare({"it": scorer}, test, **given, n_resamples=n_resamples, rng=rng).reports["it"]  # type: ignore[arg-type]
 
 
@@ -69,8 +73,9 @@ def compare(
     *,
     train: Ratings | None = None,
     metrics: Metrics = DEFAULT,
-    order: str | ranked.Order = "rank",
+    order: str | ranked.Order = "liked",
     like: float | None = None,
+    times: Asked = "given",
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Comparison:
@@ -81,8 +86,8 @@ def compare(
     """
     if not scorers:
         raise SettingError("there is nothing to compare.", hint="give a dict of names and scorers.")
-    check(compare, {"like": like, "n_resamples": n_resamples})
-    ask = ask_for(metrics, order, like, train)
+    check(compare, {"like": like, "times": times, "n_resamples": n_resamples})
+    ask = ask_for(metrics, order, like, train, times)
     checked = with_cold(test, train)
     found = {}
     for name, scorer in scorers.items():
@@ -98,8 +103,9 @@ def cross_validate(
     k: int = 5,
     rng: Rng = 0,
     metrics: Metrics = DEFAULT,
-    order: str | ranked.Order = "rank",
+    order: str | ranked.Order = "liked",
     like: float | None = None,
+    times: Asked = "given",
     n_resamples: Resamples = 1000,
 ) -> CrossValidation:
     """Fit k times, each on all folds but one, and measure on that one.
@@ -112,10 +118,11 @@ def cross_validate(
         metrics: as in :func:`evaluate`.
         order: as in :func:`evaluate`.
         like: as in :func:`evaluate`; by default of all the ratings here.
+        times: as in :func:`evaluate`.
         n_resamples: bootstrap draws.
     """
     generator = numpy_rng(rng)
-    ask = ask_for(metrics, order, like, ratings)
+    ask = ask_for(metrics, order, like, ratings, times)
     tables, references, reports = [], [], []
     for train, _, test in split.folds(ratings, k=k, rng=generator):
         assert train is not None and test is not None

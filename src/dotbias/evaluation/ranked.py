@@ -8,50 +8,33 @@ rating reaches ``like``; each click is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, SettingError, did_you_mean
+from .. import orders
+from ..errors import DataError
 from ..metrics import NOWHERE, Catalogue, Lists, Metric
 from ..ratings import Ratings
 from ..scorer import Ranks, Scorer, demand
+from ..times import as_times
 from .known import padded
 
 CELLS = 1 << 21  # users × items ranked at once: 60 MB
-LIKED = 0.4  # of train's ratings reach the default threshold, at least
 
 Order = Callable[[Ranks, np.ndarray], np.ndarray]
+Every = Callable[[np.ndarray], np.ndarray]  # user rows (B,) -> (B, I), higher is better
 _LAST = np.int64(np.iinfo(np.int64).min)
 
 
-def by_rank(scorer: Ranks, users: np.ndarray) -> np.ndarray:
-    """What the scorer itself orders by: user rows (B,) -> (B, I), higher is better. No times are given."""
-    return scorer.rank_all(users)
-
-
-ORDERS: dict[str, Order] = {"rank": by_rank}
-
-
-def find_order(order: str | Order) -> tuple[str, Order]:
-    """An order and its name, from either.
-
-    Raises:
-        SettingError: for a name that is none.
-    """
-    if callable(order):
-        return getattr(order, "__name__", "a function"), order
-    if not isinstance(order, str) or order not in ORDERS:
-        raise SettingError(f"there is no order {order!r}.", hint=did_you_mean(order, ORDERS))
-    return order, ORDERS[order]
-
-
-def threshold(train: Ratings) -> float | None:
-    """The default of ``like``: the highest value that at least 40 % of train's ratings reach; None for clicks."""
-    if train.values is None:
-        return None
-    ordered = np.sort(train.explicit())
-    return float(ordered[len(ordered) - int(np.ceil(LIKED * len(ordered)))])
+def every(scorer: Scorer, train: Ratings, order: str | Order, like: float | None) -> Every:
+    """What one scorer's lists are ordered by: an order by its name, now, as ``recommend`` asks it; or one's own."""
+    ranks = demand(scorer, Ranks, why="ranking", hint="give it what a fitter returns.")
+    if not isinstance(order, str):
+        return partial(order, ranks)
+    named = orders.find_order(order)(ranks, train, like)
+    return lambda users: named.every(users, as_times("now", len(users)))
 
 
 class Seen(NamedTuple):
@@ -97,17 +80,9 @@ class Seen(NamedTuple):
 
 
 def rank(
-    scorer: Scorer,
-    test: Ratings,
-    seen: Seen,
-    users: np.ndarray,
-    *,
-    metrics: Sequence[Metric],
-    like: float | None,
-    order: Order = by_rank,
+    order: Every, test: Ratings, seen: Seen, users: np.ndarray, *, metrics: Sequence[Metric], like: float | None
 ) -> Lists:
     """The lists of the user rows (G,), as deep as the metrics need them."""
-    ranks = demand(scorer, Ranks, why="ranking", hint="give it what a fitter returns.")
     depths = [m.depth for m in metrics]
     depth = None if None in depths else max((d for d in depths if d is not None), default=1)
     shown = max((d for d in depths if d is not None), default=1)
@@ -122,7 +97,7 @@ def rank(
     step = max(1, CELLS // max(n_items, 1))
     for start in range(0, len(users), step):
         at = slice(start, start + step)
-        keys = _keys(order(ranks, users[at]), users[at], seen)
+        keys = _keys(order(users[at]), users[at], seen)
         mine = slice(*np.searchsorted(owner, (start, start + step)))
         wanted = _wanted(keys, owner[mine] - start, items[mine])
         n_candidates[at] = (keys > _LAST).sum(1)

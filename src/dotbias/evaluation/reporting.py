@@ -104,4 +104,5 @@ def _report(table: Measured, parts: Mapping[Key, GroupReport], ask: Ask, others:
         order=ask.order_name if ask.lists else None,
         like=ask.like if ask.lists else None,
         question=table.question,
+        times=table.times,
     )

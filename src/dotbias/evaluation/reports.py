@@ -64,6 +64,8 @@ class Report:
         order: what lists were ordered by; None without metrics of lists.
         like: the rating from which an item counts as relevant; None for clicks, or without metrics of lists.
         question: which question the split asks; None where nobody said.
+        times: what the scorer was told of the ratings' times when it guessed them: "rating's time given", "time
+            unknown" or "now"; None where it uses none.
     """
 
     values: Mapping[str, float]
@@ -82,6 +84,7 @@ class Report:
     order: str | None = None
     like: float | None = None
     question: str | None = None
+    times: str | None = None
 
     @property
     def rmse(self) -> float:
@@ -116,6 +119,7 @@ class Report:
             **counts,
             **(lists if self.order is not None else {}),
             "question": self.question,
+            "times": self.times,
             "reference": {name: part.to_dict() for name, part in self.reference.items()},
             "by": {f: {label: p.to_dict() for label, p in parts.items()} for f, parts in self.by.items()},
             "notes": list(self.notes),
@@ -156,9 +160,9 @@ class Report:
         lines = [f"{self.n_test:,} ratings of {self.n_users:,} users; {self._cold()}."]
         if self.order is not None:
             relevant = "each held-out click" if self.like is None else f"held-out ratings of {self.like:g} and more"
-            lines.append(f"Lists: the whole catalogue, ordered by {self.order}; relevant: {relevant}.")
+            lines.append(f"Lists: the whole catalogue, order: {self.order}; relevant: {relevant}.")
         if self.reference:
-            lines.append("popular: the most rated items, the same for everybody; models of ratings rarely beat it.")
+            lines.append("popular: the most rated items, the same for everybody.")
         if self.question is not None:
             lines.append(f"The split asks: {self.question}")
         return [*lines, *self.notes]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..errors import SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
+from ..orders import find_order, threshold
 from ..ratings import Ratings
-from ..scorer import Ranks, Scorer, Timed, offers
+from ..scorer import Chances, Ranks, Scorer, Timed, offers
+from ..times import NOW, UNKNOWN
 from . import ranked, scored
 from .bootstrap import Sums
 from .cold import ColdCounts, cold_counts
 from .known import Group, facets
 
 Metrics = Sequence[str | Metric]
+Asked = Literal["given", "unknown", "now"]
 DEFAULT = ("rmse", "mse", "mae")
 SHOWN = (*DEFAULT, "ndcg@10")  # what the command line shows
 POPULAR = "popular"
@@ -25,12 +28,17 @@ Key = tuple[str, str]  # (facet, label)
 
 
 class Ask(NamedTuple):
-    """The metrics asked for, and how lists are made."""
+    """The metrics asked for, how lists are made, and what scorers are told of times."""
 
     metrics: list[Metric]
-    order_name: str
-    order: ranked.Order
+    order: str | ranked.Order
     like: float | None
+    times: Asked = "given"
+
+    @property
+    def order_name(self) -> str:
+        """The order, for people."""
+        return self.order if isinstance(self.order, str) else getattr(self.order, "__name__", "a function")
 
     @property
     def lists(self) -> list[Metric]:
@@ -38,7 +46,9 @@ class Ask(NamedTuple):
         return [m for m in self.metrics if m.takes == "lists"]
 
 
-def ask_for(metrics: Metrics, order: str | ranked.Order, like: float | None, train: Ratings | None) -> Ask:
+def ask_for(
+    metrics: Metrics, order: str | ranked.Order, like: float | None, train: Ratings | None, times: Asked = "given"
+) -> Ask:
     """What is asked, checked."""
     found = find_metrics(metrics)
     if not found:
@@ -49,10 +59,11 @@ def ask_for(metrics: Metrics, order: str | ranked.Order, like: float | None, tra
     lists = [m.name for m in found if m.takes == "lists"]
     if lists and train is None:
         raise SettingError(f"{lists[0]} ranks what the user has not seen: it needs train.", hint="train=train.")
-    name, function = ranked.find_order(order)
+    if not callable(order):
+        find_order(order)
     if lists and like is None and train is not None:
-        like = ranked.threshold(train)
-    return Ask(found, name, function, like)
+        like = threshold(train)
+    return Ask(found, order, like, times)
 
 
 class GroupSize(NamedTuple):
@@ -72,6 +83,7 @@ class Measured(NamedTuple):
         cold: what train never saw.
         notes: circumstances a reader should know.
         question: which one the split asks.
+        times: what the scorer was told of them, in words; None where it uses none.
     """
 
     users: np.ndarray
@@ -80,12 +92,13 @@ class Measured(NamedTuple):
     cold: ColdCounts
     notes: tuple[str, ...]
     question: str | None
+    times: str | None = None
 
 
 class MostPopular:
     """Ranks every user's items by their number of ratings: what lists are held against."""
 
-    offers, tables = (Scorer, Ranks), None
+    offers, tables = (Scorer, Ranks, Chances), None
 
     def __init__(self, counts: np.ndarray):
         self.counts = counts.astype(np.float32)
@@ -106,13 +119,15 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
     users = np.unique(test.users)
     owner = np.searchsorted(users, test.users)
     given: dict[str, Any] = {}
+    told, times = _told(scorer, test, ask.times)
     for kind in dict.fromkeys(m.takes for m in ask.metrics):
         if kind == "lists":
             assert train is not None  # ask_for has seen to it
             seen = ranked.Seen.of(train, test.n_users)
-            given[kind] = ranked.rank(scorer, test, seen, users, metrics=ask.lists, like=ask.like, order=ask.order)
+            order = ranked.every(scorer, train, ask.order, ask.like)
+            given[kind] = ranked.rank(order, test, seen, users, metrics=ask.lists, like=ask.like)
         else:
-            given[kind] = scored.BY_KIND[kind](scorer, test)
+            given[kind] = scored.BY_KIND[kind](scorer, test, times)
     every = Group(*ALL, np.ones(len(test), bool), np.ones(len(users), bool))
     groups = [every, *(g for facet in facets(test, train, users) for g in facet.groups())]
     whole = [m.values(given[m.takes]) for m in ask.metrics]
@@ -121,15 +136,15 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
         parts = [_part(m, given[m.takes], values, g, owner) for m, values in zip(ask.metrics, whole, strict=True)]
         sums[g.facet, g.label] = summed([v for v, _ in parts], [o for _, o in parts], len(users))
         sizes[g.facet, g.label] = GroupSize(int(g.ratings.sum()), int((np.bincount(owner[g.ratings]) > 0).sum()))
-    notes = ("rating's day given",) if _timed(scorer, test) and len(ask.lists) < len(ask.metrics) else ()
-    return Measured(users, sums, sizes, cold_counts(test, train), notes, test.question)
+    told = told if len(ask.lists) < len(ask.metrics) else None
+    return Measured(users, sums, sizes, cold_counts(test, train), (told,) if told else (), test.question, told)
 
 
 def popularity(test: Ratings, train: Ratings | None, ask: Ask) -> Measured | None:
     """The metrics of lists for the most popular items; None where no metric of lists is asked for."""
     if not ask.lists or train is None:
         return None
-    return measure(MostPopular(train.item_counts), test, train, ask._replace(metrics=ask.lists, order=ranked.by_rank))
+    return measure(MostPopular(train.item_counts), test, train, ask._replace(metrics=ask.lists, order="rating"))
 
 
 def of_sampled(metrics: list[Metric], lists: Lists, users: np.ndarray) -> tuple[Measured, Ask]:
@@ -137,7 +152,7 @@ def of_sampled(metrics: list[Metric], lists: Lists, users: np.ndarray) -> tuple[
     n = len(users)
     sums = summed([m.values(lists) for m in metrics], [np.arange(n)] * len(metrics), n)
     found = Measured(np.asarray(users), {ALL: sums}, {ALL: GroupSize(n, n)}, ColdCounts(None, None, None), (), None)
-    return found, Ask(metrics, "rank, among sampled negatives", ranked.by_rank, None)
+    return found, Ask(metrics, "rank, among sampled negatives", None)
 
 
 def _part(metric: Metric, given: Any, whole: Values, group: Group, owner: np.ndarray) -> tuple[Values, np.ndarray]:
@@ -174,11 +189,19 @@ def pooled(tables: Sequence[Measured]) -> Measured:
         sums[k] = Sums(used, values[used], counts[used])
         sizes[k] = GroupSize(sum(t.sizes[k].ratings for t in tables if k in t.sizes), len(used))
     cold = ColdCounts(*(_total([getattr(t.cold, f) for t in tables]) for f in ColdCounts._fields))
-    return Measured(users, sums, sizes, cold, tables[0].notes, tables[0].question)
+    return Measured(users, sums, sizes, cold, tables[0].notes, tables[0].question, tables[0].times)
 
 
-def _timed(scorer: Scorer, test: Ratings) -> bool:
-    return test.times is not None and offers(scorer, Timed)
+def _told(scorer: Scorer, test: Ratings, asked: Asked) -> tuple[str | None, np.ndarray | None]:
+    """What a scorer is told of times, in words and as (N,); nothing where it uses none."""
+    if not offers(scorer, Timed):
+        return None, None
+    if asked == "now":
+        return "now", np.full(len(test), NOW)
+    if asked == "unknown" or test.times is None:
+        return "time unknown", None
+    unknown = int((test.times == UNKNOWN).sum())
+    return "rating's time given" + (f", but for {unknown:,} of them" if unknown else ""), test.times
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

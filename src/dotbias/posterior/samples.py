@@ -26,7 +26,7 @@ from ..errors import DataError, SettingError
 from ..factors import Factors
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
-from ..scorer import Bilinear, FoldsIn, Intervals, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
+from ..scorer import Bilinear, FoldsIn, Intervals, Likes, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
 from ..trace import Trace
 from .compress import best_product
 from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
@@ -110,7 +110,7 @@ class Posterior:
     @property
     def offers(self) -> tuple[type, ...]:
         """See ``scorer``; stars where ratings are a few distinct values, times where sessions are used."""
-        always = (Scorer, Ranks, Noted, Intervals, Bilinear, Sampled, FoldsIn, Stored)
+        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Stored)
         return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.sessions.effects.shape[1] else ()))
 
     @property
@@ -527,7 +527,7 @@ class Newcomer:
     side: Side
     part: PosteriorPart
 
-    offers = (Intervals,)
+    offers = (Intervals, Likes)
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
         """Guesses for rows of the other side (n,), all by default -> (n,) float32."""

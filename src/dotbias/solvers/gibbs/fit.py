@@ -39,7 +39,7 @@ LEAST_RATINGS = 400  # fewer are not worth a slice: the noise is drawn in sample
 def gibbs(
     train: Ratings,
     *,
-    n_factors: Count = 32,
+    n_factors: Count = 24,
     n_sweeps: Count | None = None,
     item_features: Sequence[str] = (),
     user_features: Sequence[str] = (),

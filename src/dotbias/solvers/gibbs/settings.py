@@ -73,7 +73,7 @@ def _check_size(s: GibbsSettings, train: Ratings) -> None:
 def posterior_nbytes(
     train: Ratings,
     *,
-    n_factors: int = 32,
+    n_factors: int = 24,
     keep: int = 100,
     histories: bool | History | Sequence[History] = False,
     sessions: bool = False,

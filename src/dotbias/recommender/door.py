@@ -1,0 +1,554 @@
+"""The Recommender: ids become rows here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
+
+import numpy as np
+
+from ..errors import DataError, SettingError, UnknownIdError
+from ..interpret import Measure, nearest_items
+from ..interpret import top as top_rows
+from ..orders import Order, find_order
+from ..progress import Progress, Step, telling
+from ..ratings import Ratings
+from ..scorer import Bilinear, FoldsIn, Part, Ranks, check_rows, demand
+from ..settings import Count, Positive, check, fits
+from ..times import Times, as_times
+from .answers import Answer, Id, Prediction, Recommendation, Similar
+from .dials import Dials, chosen_again
+from .filters import Filters
+from .histories import Known, Titles, read
+from .lists import Found, Wish, finite, in_blocks, lists_of
+from .names import Unknown, is_many, paired, plain, rows_of
+from .predictions import of_newcomer, of_pairs, without
+from .where import Where, chosen
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FEW = 5  # ratings: an item with fewer has neighbours by chance
+MEMORY = 200e6  # bytes that many lists may take while they are made
+History: TypeAlias = Mapping[Id, float] | Iterable[Id]
+
+
+class Asked(TypedDict, total=False):
+    """What ``recommend`` takes beside users and n; see there."""
+
+    order: str
+    like: float | None
+    times: Times
+    exclude: Iterable[Id]
+    only: Iterable[Id] | None
+    where: Where | None
+    keep_seen: bool
+    keep_unrated: bool
+    filters: Filters | None
+    popularity: float
+    diversity: float
+
+
+class Recommender:
+    """A scorer and the ratings it was fitted on, behind ids.
+
+    Args:
+        scorer: any Scorer; rows mean what they mean in ``train``.
+        train: the ratings it was fitted on: ids, titles, and what each user has seen.
+        settings: the fit's settings, kept when saved.
+        metrics: its measured errors, kept when saved.
+        log: its training log, kept when saved.
+
+    Raises:
+        DataError: if the scorer was fitted on other id tables.
+        SettingError: for settings or metrics that are no dicts, or a log that is no list of dicts.
+    """
+
+    def __init__(
+        self,
+        scorer: Ranks,
+        train: Ratings,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        log: list[dict[str, Any]] | None = None,
+    ):
+        check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
+        self.scorer, self.train = scorer, train
+        self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
+        check_rows(scorer, train, "train")
+        self._orders: dict[tuple[str, float | None], Order] = {}
+
+    def __repr__(self) -> str:
+        return f"Recommender({self.scorer!r}, {self.train!r})"
+
+    # Predicting ------------------------------------------------------------------------------------------------
+
+    @overload
+    def predict(self, users: Id, items: Id, *, times: Times = None, unknown: Unknown = "raise") -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        users: Id | Sequence[Id] | np.ndarray | None = None,
+        items: Id | Sequence[Id] | np.ndarray = (),
+        *,
+        history: History | None = None,
+        times: Times = None,
+        unknown: Unknown = "raise",
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        users: Any = None,
+        items: Any = (),
+        *,
+        history: History | None = None,
+        times: Times = None,
+        unknown: Unknown = "raise",
+    ) -> Any:
+        """What users would give items: a Prediction for two ids, else a list of them, pair by pair.
+
+        Args:
+            users: one id, or several.
+            items: one id, or several; of two lists, pairs are made, and a single one is paired with each of the other.
+            history: in the place of ``users``, a newcomer by what they tell, as in :meth:`recommend`.
+            times: when they rate it: unknown by default, "now" (after everything in train), or seconds since 1970 UTC,
+                one for all or one for each. Scorers whose guesses do not depend on the time ignore it.
+            unknown: an id that train does not name is an error ("raise"), or counts as a user or an item without a
+                rating ("baseline"). Each prediction's ``path`` says what was known.
+
+        Raises:
+            UnknownIdError: for an id that train does not name, with a near miss, unless ``unknown`` allows it.
+            SettingError: for lists of different lengths, users and a history at once, or times that are none.
+        """
+        check(Recommender.predict, {"unknown": unknown})
+        if users is None or history is not None:
+            part, _ = self._newcomer(users, history)
+            rows = rows_of(self.train.item_ids, items if is_many(items) else [items], "items", unknown)
+            return of_newcomer(part, rows, without(rows, self._item_counts))
+        user_ids, item_ids = paired(users, items)
+        rows = (
+            rows_of(self.train.user_ids, user_ids, "users", unknown),
+            rows_of(self.train.item_ids, item_ids, "items", unknown),
+        )
+        cold = without(rows[0], self._user_counts), without(rows[1], self._item_counts)
+        found = of_pairs(self.scorer, *rows, as_times(times, len(user_ids)), cold)
+        return found if is_many(users) or is_many(items) else found[0]
+
+    def _newcomer(self, users: Any, history: History | None) -> tuple[Part, Known]:
+        """A history folded into the scorer, and its rows."""
+        if users is not None or history is None:
+            what = "there are users and a history." if users is not None else "there are neither users nor a history."
+            raise SettingError(what, hint="give one of them.")
+        hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
+        scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
+        known = read(history, self.train, self._title_rows)
+        return scorer.fold_in_user(known.rows, known.values), known
+
+    # Recommending ----------------------------------------------------------------------------------------------
+
+    @overload
+    def recommend(self, users: Id, n: int = 10, **asked: Unpack[Asked]) -> Answer[Recommendation]: ...
+    @overload
+    def recommend(
+        self, users: Sequence[Id] | np.ndarray, n: int = 10, **asked: Unpack[Asked]
+    ) -> dict[Id, Answer[Recommendation]]: ...
+    @overload
+    def recommend(
+        self, users: None = None, n: int = 10, *, history: History, **asked: Unpack[Asked]
+    ) -> Answer[Recommendation]: ...
+    def recommend(
+        self,
+        users: Any = None,
+        n: int = 10,
+        *,
+        history: History | None = None,
+        order: str = "liked",
+        like: float | None = None,
+        times: Times = "now",
+        exclude: Iterable[Id] = (),
+        only: Iterable[Id] | None = None,
+        where: Where | None = None,
+        keep_seen: bool = False,
+        keep_unrated: bool = False,
+        filters: Filters | None = None,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
+    ) -> Any:
+        """The n items that a user is most likely to rate and like, best first; ties go to the item train named first.
+
+        A user's list does not depend on who else is asked about.
+
+        Args:
+            users: one id -> a list of Recommendations; a list of ids -> a dict from each to its list.
+            n: how many. Where fewer can be had, the list is shorter and its ``note`` says why.
+            history: in the place of ``users``, a newcomer who is not in train, by what they tell: item -> rating, each
+                item by its id or its title (of clicks, items alone will do). Nothing is refitted or kept: the scorer
+                folds the history in. With none at all: what anybody would get.
+            order: "liked": by P(rating >= like | rated) · P(rated); or "rating": by the predicted rating before any
+                clip. See ``orders``. Scores are predicted ratings in either order.
+            like: the rating from which an item is liked; by default the highest value that at least 40 % of train's
+                ratings reach. The list's ``order`` states it.
+            times: when: "now" (after everything in train), "unknown", or seconds since 1970 UTC for all, or for each
+                user. Scorers whose guesses do not depend on the time ignore it; so do newcomers.
+            exclude: ids of items to leave out.
+            only: ids of the items to choose among; by default all.
+            where: what the item table must say: "genres: Comedy, Drama; year: 1990-1999", a dict, or a polars
+                expression (see ``recommender.where``).
+            keep_seen: also items that the user has rated.
+            keep_unrated: also items without a rating in train, for which nothing but the user's mean is known.
+            filters: what :meth:`filters` made of the five above, in their place.
+            popularity: from -1 (only the least rated of the best) by 0 (as they are) to 1 (only the most rated).
+            diversity: from 0 (as they are) to 1 (as unlike each other as can be): maximal marginal relevance, over
+                the best 100, or 10 n where that is more (see ``recommender.dials``).
+
+        Raises:
+            UnknownIdError: for a user or item that train does not name, with a near miss.
+            SettingError: for an n that is no whole number from 1 up, an order, a threshold, times or a dial that are
+                none, users and a history at once, or a scorer that does not support fold-in or has no item factors.
+            DataError: for an item that a history names twice, or a rating that is no number on train's scale.
+        """
+        given = exclude, only, where, keep_seen, keep_unrated
+        choice = dict(zip(PLAIN, given, strict=True))
+        dials = Dials(popularity, diversity)
+        wish = self._wish(n, order=order, like=like, filters=filters, choice=choice, dials=dials)
+        if users is None or history is not None:
+            return self._recommend_to(*self._newcomer(users, history), wish)
+        ids = plain(users) if is_many(users) else [users]
+        rows = rows_of(self.train.user_ids, ids, "users")  # an unknown id is found before the work begins
+        when = as_times(times, len(rows))
+        if not is_many(users):
+            return self._answers(lists_of(self.scorer, wish, self._seen, rows, when), wish)[0]
+        blocks = self._blocks(wish, rows, when, MEMORY, None)
+        return dict(zip(ids, (a for _, found in blocks for a in self._answers(found, wish)), strict=True))
+
+    def recommend_for(self, history: History, n: int = 10, **asked: Unpack[Asked]) -> Answer[Recommendation]:
+        """Recommendations for a newcomer: another name of ``recommend(history=…)``."""
+        return self.recommend(n=n, history=history, **asked)
+
+    def recommend_all(
+        self,
+        n: int = 10,
+        *,
+        users: Iterable[Id] | None = None,
+        memory: Positive = MEMORY,
+        threads: Count | None = None,
+        progress: Progress = False,
+        **asked: Unpack[Asked],
+    ) -> pl.DataFrame:
+        """Everybody's list, each as :meth:`recommend` makes it: a frame of user, place (from 1), item, score[, title].
+
+        Args:
+            n: how many items for each; a user for whom fewer can be had has fewer rows.
+            users: ids of the users to recommend to; by default all of train's.
+            memory: bytes that may be taken beside the model and the answer.
+            threads: blocks of users at work at a time; by default as many as the machine has.
+            progress: a function to be told of each block; True: a bar; None: a bar on a terminal; False: nothing.
+            asked: as in :meth:`recommend`.
+
+        Raises:
+            As :meth:`recommend`.
+        """
+        check(Recommender.recommend_all, {"memory": memory, "threads": threads})
+        plain_asked: dict[str, Any] = dict(asked)
+        times = plain_asked.pop("times", "now")
+        dials = Dials(*(plain_asked.pop(name, 0.0) for name in Dials._fields))
+        choice = {k: plain_asked.pop(k, default) for k, default in PLAIN.items()}
+        wish = self._wish(n, dials=dials, choice=choice, **plain_asked)
+        known = self.train.user_ids
+        rows = np.arange(len(known), dtype=np.int32) if users is None else rows_of(known, users, "users")
+        items, scores = np.full((len(rows), n), -1, np.int32), np.full((len(rows), n), np.nan, np.float32)
+        with telling(progress) as tell:
+            blocks = self._blocks(wish, rows, as_times(times, len(rows)), memory, threads)
+            for k, (at, found) in enumerate(blocks, 1):
+                width = found.items.shape[1]
+                items[at, :width], scores[at, :width] = found.items, found.scores
+                tell(Step("block", k, None, {"users": at.stop}))
+        return self._frame(rows, items, scores)
+
+    def filters(
+        self,
+        *,
+        exclude: Iterable[Id] = (),
+        only: Iterable[Id] | None = None,
+        where: Where | None = None,
+        keep_seen: bool = False,
+        keep_unrated: bool = False,
+    ) -> Filters:
+        """Which items may be answered, made once for any number of lists: ``recommend(15, filters=…)``.
+
+        Args:
+            exclude: as in :meth:`recommend`.
+            only: likewise.
+            where: likewise.
+            keep_seen: likewise.
+            keep_unrated: likewise.
+
+        Raises:
+            UnknownIdError: for an item that train does not name.
+            SettingError: for ids that are none, or a ``where`` that makes no sense.
+            DataError: for a ``where`` that no item fits, or without an item table.
+        """
+        check(Recommender.recommend, {"keep_seen": keep_seen, "keep_unrated": keep_unrated})
+        words = [] if keep_unrated else ["rated in train"]
+        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
+        if only is not None:
+            chosen_rows = np.zeros_like(allowed)
+            chosen_rows[self._item_rows(only)] = True
+            allowed, words = allowed & chosen_rows, [*words, "in only="]
+        if where is not None:
+            allowed, words = allowed & chosen(self.train, where), [*words, "as where= says"]
+        allowed = allowed.copy()
+        allowed[self._item_rows(exclude)] = False
+        return Filters(allowed, keep_seen, ", ".join([*words, "not in exclude="]))
+
+    def _wish(
+        self,
+        n: Any,
+        *,
+        order: str = "liked",
+        like: float | None = None,
+        filters: Filters | None = None,
+        choice: Mapping[str, Any],
+        dials: Dials,
+    ) -> Wish:
+        """What is asked of every list, checked."""
+        _check_n(n)
+        dials.check()
+        vectors = None
+        if filters is None:
+            filters = self.filters(**choice)
+        elif any(choice[k] is not default for k, default in PLAIN.items()):
+            raise SettingError("there are filters, and others beside them.", hint="make one value: filters(…).")
+        if dials.diversity:
+            hint = "diversity=0, or fit a model with factors: als, sgd, dot_bias or gibbs."
+            vectors = demand(self.scorer, Bilinear, why="diversity: items have no factors", hint=hint).factors().items
+        return Wish(n, self._order(order, like), filters, dials, self._item_counts, vectors)
+
+    def _order(self, name: str, like: float | None) -> Order:
+        """The order of that name, made once for each threshold.
+
+        Raises:
+            SettingError: for a name that is none, or a threshold that is no number or above train's scale.
+        """
+        make = find_order(name)
+        if like is not None and not fits(like, float):
+            raise SettingError(f"like is {like!r}.", hint="the rating from which an item is liked, such as 4.")
+        if like is not None and self.train.values is not None and like > self.train.scale()[1]:
+            high = self.train.scale()[1]
+            raise SettingError(f"like is {like:g}; no rating is above {high:g}.", hint=f"like={high:g}, or lower.")
+        if (name, like) not in self._orders:
+            self._orders[name, like] = make(self.scorer, self.train, like)
+        return self._orders[name, like]
+
+    def _blocks(
+        self, wish: Wish, rows: np.ndarray, times: np.ndarray | None, memory: float, threads: int | None
+    ) -> Iterator[tuple[slice, Found]]:
+        """The lists of user rows (B,) in blocks."""
+        _ = self._by_user, wish.order.near  # made once, not in each thread
+
+        def make(at: slice) -> Found:
+            return lists_of(self.scorer, wish, self._seen, rows[at], None if times is None else times[at])
+
+        return in_blocks(make, len(rows), self.train.n_items, memory=memory, threads=threads)
+
+    def _recommend_to(self, part: Part, known: Known, wish: Wish) -> Answer[Recommendation]:
+        """A newcomer's list."""
+        allowed = wish.filters.allowed.copy()
+        if not wish.filters.keep_seen:
+            allowed[known.rows] = False
+        best = top_rows(finite(wish.order.part(part)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
+        if any(wish.dials):
+            best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
+        note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
+        if not len(known.rows):
+            note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
+        return self._answer(best, finite(part.score(best)), note, wish)
+
+    def _answers(self, found: Found, wish: Wish) -> list[Answer[Recommendation]]:
+        answers = []
+        for items, scores, n_candidates in zip(found.items, found.scores, found.n_candidates.tolist(), strict=True):
+            length = int((items >= 0).sum())
+            note = wish.filters.note(wish.n, length, n_candidates)
+            answers.append(self._answer(items[:length], scores[:length], note, wish))
+        return answers
+
+    def _answer(self, items: np.ndarray, scores: np.ndarray, note: str | None, wish: Wish) -> Answer[Recommendation]:
+        answer = Answer(map(Recommendation, self._ids(items), scores.tolist(), self._titles(items)))
+        answer.note, answer.order = note, wish.order.words
+        return answer
+
+    def _frame(self, rows: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+        """Lists (B, n) as a frame, without what is not there."""
+        import polars as pl
+
+        owner, place = np.nonzero(items >= 0)
+        found = items[owner, place]
+        columns = {
+            "user": self.train.user_ids.values.gather(rows[owner]),
+            "place": pl.Series(place + 1, dtype=pl.Int32),
+            "item": self.train.item_ids.values.gather(found),
+            "score": pl.Series(scores[owner, place]),
+        }
+        titles = self.train.item_titles
+        if titles is not None:
+            columns["title"] = pl.Series(titles, dtype=pl.String).gather(found)
+        return pl.DataFrame(columns)
+
+    # Items like it ---------------------------------------------------------------------------------------------
+
+    def similar_items(
+        self,
+        item_id: Id,
+        n: int = 10,
+        *,
+        measure: Measure = "cosine",
+        shrink: float | None = None,
+        keep_unrated: bool = False,
+    ) -> Answer[Similar]:
+        """The n items whose factors are nearest, nearest first; ties go to the item that train named first.
+
+        Args:
+            item_id: the item to compare with; it is not in the answer.
+            n: how many; the answer's ``note`` says why where there are fewer.
+            measure: "cosine" of the factors' angle (taste alone), "dot" (favours items with strong factors), or
+                "euclidean" (distance: small is near).
+            shrink: the similarity of an item with c ratings counts c/(c + shrink), since factors of few ratings are
+                mostly chance: by default 10 for the cosine, else 0 (see ``interpret.nearest_items``).
+            keep_unrated: also items without a rating in train, whose factors mean nothing.
+
+        Raises:
+            SettingError: for an unknown measure, or a scorer without item factors (mean, bias, knn, nets).
+            DataError: for an item without factors of its own.
+        """
+        _check_n(n)
+        self._item_rows([item_id])
+        neighbours = nearest_items(
+            self.scorer,
+            self.train,
+            item_id=item_id,
+            n=n,
+            measure=measure,
+            shrink=shrink,
+            min_ratings=0 if keep_unrated else 1,
+        )
+        answer = Answer(Similar(x.id, x.similarity, x.title) for x in neighbours)
+        notes, count = [], int(self._item_counts[self.train.item_ids.row(item_id)])
+        if count < FEW:
+            notes.append(f"train holds {count} ratings of {item_id!r}: its neighbours are little more than chance.")
+        if len(answer) < n:
+            notes.append(f"{len(answer)} of the {n} asked for: no more items have ratings in train.")
+        answer.note = " ".join(notes) or None
+        return answer
+
+    def find_item(self, text: str) -> Id:
+        """The id of an item, by its id or by a part of its title that no other title has.
+
+        Args:
+            text: an id as text, or a part of a title; case does not matter.
+
+        Raises:
+            UnknownIdError: if it is neither.
+            DataError: if several titles have it.
+        """
+        ids, text = self.train.item_ids, str(text)
+        if not text.strip():
+            raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
+        if (typed := ids.typed(text)) in ids:
+            return typed
+        found = [r for r, title in enumerate(self._all_titles) if title and text.casefold() in title.casefold()]
+        if len(found) > 1:
+            shown = ", ".join(f"{ids[r]} {self._all_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
+            raise DataError(f"{len(found)} titles contain {text!r}: {shown}", hint="give an id, or more of the title.")
+        if not found:
+            raise UnknownIdError(
+                f"no item has the id {text!r}, and no title contains it.", hint="look at the item table."
+            )
+        return ids[found[0]]
+
+    # What train holds ------------------------------------------------------------------------------------------
+
+    def seen(self, user_id: Id) -> dict[Id, float | None]:
+        """What the user rated in train: item id -> rating (None for implicit feedback), in train's order.
+
+        With ``_positions`` beneath it, the one seam to stored interactions: arrays today, a database later.
+        """
+        at = self._positions(self.train.user_ids.row(user_id))
+        values = [None] * len(at) if self.train.values is None else self.train.values[at].tolist()
+        return dict(zip(self._ids(self.train.items[at]), values, strict=True))
+
+    def _seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What user rows (B,) have rated: (position among them, item row), both (n,)."""
+        parts = [self.train.items[self._positions(row)] for row in rows.tolist()]
+        owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return owner, np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def _positions(self, row: int) -> np.ndarray:
+        """Where in train a user's ratings stand: a search, or a look-up once they are sorted."""
+        if "_by_user" not in self.__dict__:
+            return np.flatnonzero(self.train.users == row)
+        order, ends = self._by_user
+        return order[ends[row] : ends[row + 1]]
+
+    @cached_property
+    def _by_user(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.train.users, kind="stable")
+        return order, np.r_[0, np.cumsum(self._user_counts)]
+
+    @cached_property
+    def _user_counts(self) -> np.ndarray:
+        return self.train.user_counts
+
+    @cached_property
+    def _item_counts(self) -> np.ndarray:
+        return self.train.item_counts
+
+    @cached_property
+    def _all_ids(self) -> list[Id]:
+        return list(self.train.item_ids)
+
+    @cached_property
+    def _all_titles(self) -> list[str | None]:
+        return self.train.item_titles or [None] * self.train.n_items
+
+    @cached_property
+    def _title_rows(self) -> Titles:
+        return Titles(self._all_titles)
+
+    def _ids(self, rows: np.ndarray) -> list[Id]:
+        return [self._all_ids[row] for row in rows.tolist()]
+
+    def _titles(self, rows: np.ndarray) -> list[str | None]:
+        return [self._all_titles[row] for row in rows.tolist()]
+
+    def _item_rows(self, ids: Any) -> np.ndarray:
+        return rows_of(self.train.item_ids, ids, "items")
+
+    # On disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything to a folder (see ``storage``); an older model there is replaced in one step."""
+        from .. import storage
+
+        return storage.save(folder, self.scorer, self.train, settings=self.settings, metrics=self.metrics, log=self.log)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Recommender:
+        """The Recommender saved in a folder.
+
+        Raises:
+            ModelFileError: if it is missing, cut, altered, hostile or too new.
+        """
+        from .. import storage
+
+        s = storage.load(folder)
+        return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log)
+
+
+PLAIN: dict[str, Any] = {"exclude": (), "only": None, "where": None, "keep_seen": False, "keep_unrated": False}
+
+
+def _check_n(n: Any) -> None:
+    if not fits(n, Count):
+        raise SettingError(f"n is {n!r}; it must be a whole number, 1 or more.", hint="try n=10.")
