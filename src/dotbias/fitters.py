@@ -11,11 +11,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import MissingExtraError, SettingError, did_you_mean, require
+from .ratings import Feedback
 
-Feedback = Literal["stars", "clicks"]
 COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
 
 
