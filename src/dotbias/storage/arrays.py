@@ -183,6 +183,12 @@ def _is_ridge(value: Any) -> bool:
     return all(x is None or (is_number(x) and x >= 0) for x in value.values())  # None: infinite
 
 
+def _is_confidence(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"unseen", "count_power", "reg_power"}:
+        return False
+    return all(is_number(x) and x >= 0 for x in value.values())
+
+
 def _is_factors(value: Any) -> bool:
     return isinstance(value, dict) and _wrong_setting(value, SETTINGS["factors"]) is None
 
@@ -223,6 +229,7 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "reg?": _is_ridge,  # of version 0.1, for both sides
         "user_reg?": _is_ridge,
         "item_reg": lambda x: x is None or _is_ridge(x),
+        "confidence?": _is_confidence,
     },
     "knn": {"base": _is_factors, "shrink": is_number, "amplify": is_number, "damping": is_number},
     "posterior": {
