@@ -19,6 +19,7 @@ from .ids import Tables
 from .objective import Objective, Ridge, Side
 from .scorer import Bilinear, FoldsIn, Ranks, Scorer, State, Stored
 
+_BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
 
 
@@ -118,8 +119,11 @@ class Factors:
             )
         if not len(rows):
             return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
-        bias, factors = gather(rows, *self.side("item" if side == "user" else "user"))  # (n,), (n, K)
-        x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side)
+        others, more = self.side("item" if side == "user" else "user"), {}
+        if self.objective.negatives:
+            rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
+        bias, factors = gather(rows, *others)  # (n,), (n, K)
+        x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side, **more)
         return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
 
     def side(self, side: Side) -> tuple[np.ndarray, np.ndarray]:
@@ -184,6 +188,18 @@ def gather(rows: np.ndarray, bias: np.ndarray, factors: np.ndarray) -> tuple[np.
     return np.where(known, bias[safe], np.float32(0)), np.where(known[:, None], factors[safe], np.float32(0))
 
 
+def _clicked(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Clicks on ``rows`` (n,) as values of all rows of the other side, and their weights.
+
+    In expectation the fit saw ``negatives`` rows that were not clicked for each click, drawn from all of them alike.
+    """
+    every = np.union1d(rows, np.arange(n_rows))  # rows past the end of the table are nobody's, and zero
+    clicked = np.isin(every, rows)
+    n, rest = int(clicked.sum()), int((~clicked).sum())
+    weights = np.where(clicked, 1.0, negatives * n / max(rest, 1))
+    return every, clicked.astype(np.float32), {"weights": weights, "count": (1 + negatives) * n}
+
+
 def implied_ridge(factors: Factors, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Factors:
     """The same factors, with the ridge that their fit amounted to in their objective.
 
@@ -198,7 +214,8 @@ def implied_ridge(factors: Factors, users: np.ndarray, items: np.ndarray, values
         items: (N,) their item rows.
         values: (N,) their ratings.
     """
-    z = factors.rank(users, items)
+    parts = [slice(k, k + _BLOCK) for k in range(0, len(users), _BLOCK)]
+    z = np.concatenate([factors.rank(users[part], items[part]) for part in parts] or [np.zeros(0, np.float32)])
     pull = factors.objective.pull(z, values)
     regs = {
         "user_reg": _implied(pull, users, items, factors.user_bias, factors.users, factors.items),

@@ -61,6 +61,7 @@ class Objective:
         y_range: (low, high) on the ratings' scale.
         user_reg: what a user is shrunk by.
         item_reg: what an item is shrunk by.
+        negatives: of clicks (1): how many pairs that are not clicked (0) were drawn for each; 0 for ratings.
     """
 
     loss: Loss = "squared"
@@ -68,6 +69,7 @@ class Objective:
     y_range: tuple[float, float] = (-np.inf, np.inf)
     user_reg: Ridge = Ridge(1.0, 1.0)
     item_reg: Ridge = Ridge(1.0, 1.0)
+    negatives: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -104,6 +106,7 @@ class Objective:
         *,
         side: Side = "user",
         weights: np.ndarray | None = None,
+        count: float | None = None,
     ) -> np.ndarray:
         """One row's best (bias, factors), given the other side's.
 
@@ -117,12 +120,13 @@ class Objective:
             values: (n,) ratings.
             side: whose row it is.
             weights: (n,) confidence of each rating; by default 1. The ridge for each rating does not count them.
+            count: of how many ratings the ridge for each is; by default n.
 
         Returns:
             (1 + K,) float64, bias first.
         """
         a = np.c_[np.ones(len(other)), other].astype(np.float64)  # (n, 1 + K)
-        penalty = self.reg(side).diagonal(other.shape[1], len(other))
+        penalty = self.reg(side).diagonal(other.shape[1], len(other) if count is None else count)
         w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
         offset, values = np.asarray(offset, np.float64), np.asarray(values, np.float64)
         if self.link == "identity":
@@ -152,7 +156,9 @@ class Objective:
         regs = {
             f"{side}_reg": {k: _finite(v) for k, v in self.reg(side)._asdict().items()} for side in ("user", "item")
         }
-        return {"loss": self.loss, "link": self.link, "y_range": [_finite(y) for y in self.y_range], **regs}
+        negatives = {"negatives": self.negatives} if self.negatives else {}
+        y_range = [_finite(y) for y in self.y_range]
+        return {"loss": self.loss, "link": self.link, "y_range": y_range, **regs, **negatives}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Objective:
@@ -163,7 +169,8 @@ class Objective:
             Ridge(**{k: np.inf if v is None else v for k, v in r.items()}) for r in (user, state["item_reg"] or user)
         )
         y_range = (-np.inf if low is None else low, np.inf if high is None else high)
-        return cls(state.get("loss", "squared"), state["link"], y_range, *ridges)
+        loss, negatives = state.get("loss", "squared"), state.get("negatives", 0.0)
+        return cls(loss, state["link"], y_range, *ridges, negatives=negatives)
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
