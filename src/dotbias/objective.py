@@ -79,6 +79,7 @@ class Objective:
         user_reg: what a user is shrunk by.
         item_reg: what an item is shrunk by.
         confidence: the weights of "clicks"; other losses have none.
+        negatives: of clicks (1): how many pairs that are not clicked (0) were drawn for each; 0 for ratings.
     """
 
     loss: Loss = "squared"
@@ -87,6 +88,7 @@ class Objective:
     user_reg: Ridge = Ridge(1.0, 1.0)
     item_reg: Ridge = Ridge(1.0, 1.0)
     confidence: Confidence | None = None
+    negatives: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -128,6 +130,7 @@ class Objective:
         side: Side = "user",
         weights: np.ndarray | None = None,
         gram: np.ndarray | None = None,
+        count: float | None = None,
     ) -> np.ndarray:
         """One row's best (bias, factors), given the other side's.
 
@@ -142,6 +145,7 @@ class Objective:
             side: whose row it is.
             weights: (n,) confidence of each rating; by default 1. The ridge for each rating does not count them.
             gram: (K, K) the sum of q qᵀ over all rows of the other side, which only the loss "clicks" needs.
+            count: of how many ratings the ridge for each is; by default n.
 
         Returns:
             (1 + K,) float64, bias first.
@@ -154,7 +158,7 @@ class Objective:
                 raise SettingError("a half-step of clicks needs the other side's gram.", hint="gram=q.T @ q.")
             return self._of_clicks(np.asarray(other, np.float64), np.asarray(values, np.float64), side, gram)
         a = np.c_[np.ones(len(other)), other].astype(np.float64)  # (n, 1 + K)
-        penalty = self.reg(side).diagonal(other.shape[1], len(other))
+        penalty = self.reg(side).diagonal(other.shape[1], len(other) if count is None else count)
         w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
         offset, values = np.asarray(offset, np.float64), np.asarray(values, np.float64)
         if self.link == "identity":
@@ -197,8 +201,9 @@ class Objective:
         regs = {
             f"{side}_reg": {k: _finite(v) for k, v in self.reg(side)._asdict().items()} for side in ("user", "item")
         }
-        confidence = {} if self.confidence is None else {"confidence": self.confidence._asdict()}
-        return {"loss": self.loss, "link": self.link, "y_range": list(map(_finite, self.y_range)), **regs, **confidence}
+        own = {"negatives": self.negatives} if self.negatives else {}
+        own |= {} if self.confidence is None else {"confidence": self.confidence._asdict()}
+        return {"loss": self.loss, "link": self.link, "y_range": list(map(_finite, self.y_range)), **regs, **own}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Objective:
@@ -209,8 +214,9 @@ class Objective:
             Ridge(**{k: np.inf if v is None else v for k, v in r.items()}) for r in (user, state["item_reg"] or user)
         )
         y_range = (-np.inf if low is None else low, np.inf if high is None else high)
+        loss, negatives = state.get("loss", "squared"), state.get("negatives", 0.0)
         confidence = Confidence(**state["confidence"]) if "confidence" in state else None
-        return cls(state.get("loss", "squared"), state["link"], y_range, *ridges, confidence)
+        return cls(loss, state["link"], y_range, *ridges, negatives=negatives, confidence=confidence)
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:

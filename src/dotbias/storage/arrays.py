@@ -230,6 +230,7 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "user_reg?": _is_ridge,
         "item_reg": lambda x: x is None or _is_ridge(x),
         "confidence?": _is_confidence,
+        "negatives?": lambda x: is_number(x) and x >= 0,
     },
     "knn": {"base": _is_factors, "shrink": is_number, "amplify": is_number, "damping": is_number},
     "posterior": {
