@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, SettingError
 from ..factors import Factors
 from ..ratings import Ratings
 from ._columns import counts, frozen
@@ -26,6 +26,19 @@ def check_clicks(ratings: Ratings, fitter: str, name: str = "train") -> None:
             f"{name} holds ratings with values; {fitter} takes clicks.",
             hint=f"{name}.as_clicks(), or as_clicks(at_least=4) of what was liked; for the values: als, sgd or gibbs.",
         )
+
+
+def check_valid(valid: Ratings | None, *, keep_best: bool, fitter: str) -> None:
+    """Refuse a valid that holds no clicks, and ``keep_best`` without a valid.
+
+    Raises:
+        DataError: for a valid without clicks, or with values.
+        SettingError: for ``keep_best`` without a valid.
+    """
+    if valid is not None:
+        check_clicks(valid, fitter, "valid")
+    elif keep_best:
+        raise SettingError("keep_best is True, but there is no valid.", hint="give valid=…, or leave keep_best out.")
 
 
 def weights_of(train: Ratings, count_power: float) -> np.ndarray:

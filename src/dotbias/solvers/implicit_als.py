@@ -18,7 +18,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from ..checkpoint import key_of
-from ..errors import DivergedError, SettingError
+from ..errors import DivergedError
 from ..factors import Factors
 from ..files import as_path
 from ..objective import Confidence, Objective, Ridge, Side
@@ -27,7 +27,7 @@ from ..ratings import Ratings
 from ..rng import Rng, stream
 from ..settings import Count, NotNegative, Positive, Within, checked
 from . import _implicit_kernels as kernels
-from ._clicks import check_clicks, clicks_by_row, ndcg, weights_of
+from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
 from ._columns import frozen
 from ._compile import announce_compile
 from ._passes import Watch, run
@@ -100,10 +100,7 @@ def implicit_als(
     """
     path = None if checkpoint is None else as_path(checkpoint)
     check_clicks(train, "implicit_als")
-    if valid is not None:
-        check_clicks(valid, "implicit_als", "valid")
-    elif keep_best:
-        raise SettingError("keep_best is True, but there is no valid.", hint="give valid=…, or leave keep_best out.")
+    check_valid(valid, keep_best=keep_best, fitter="implicit_als")
     watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
     confidence = Confidence(unseen, count_power, reg_power)
     with announce_compile(), sharing(len(train) * n_factors, ALONE):
@@ -136,7 +133,7 @@ class ClickAlternation:
         power = confidence.reg_power
         regs = (_ridge(reg, power, confidence.unseen * m) for m in (train.n_items, train.n_users))
         confidence = confidence if power else confidence._replace(reg_power=1.0)
-        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence)
+        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence=confidence)
         weights = weights_of(train, confidence.count_power)
         self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
         self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
