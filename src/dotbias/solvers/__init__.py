@@ -4,6 +4,7 @@
 from .als import als
 from .choice import auto
 from .gibbs import gibbs, posterior_nbytes
+from .implicit_als import implicit_als
 from .sgd import sgd
 
-__all__ = ["als", "auto", "gibbs", "posterior_nbytes", "sgd"]
+__all__ = ["als", "auto", "gibbs", "implicit_als", "posterior_nbytes", "sgd"]
