@@ -153,7 +153,16 @@ def test_rows_without_clicks_are_zero():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"n_factors": 0}, {"n_epochs": 0}, {"unseen": 0}, {"reg": 0}, {"reg_power": -1}, {"cg_steps": -1}, {"keep_best": True}],
+    [
+        {"n_factors": 0},
+        {"n_epochs": 0},
+        {"unseen": 0},
+        {"reg": 0},
+        {"reg_power": -1},
+        {"cg_steps": -1},
+        {"keep_best": True},
+        {"rng": "seven"},
+    ],
     ids=str,
 )
 def test_bad_settings_are_refused(wrong):

@@ -88,6 +88,7 @@ FITTERS = (
         feedback=("clicks",),
         about="factors by alternating least squares: clicks against everything not clicked",
     ),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, in closed form"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 

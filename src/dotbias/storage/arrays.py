@@ -48,6 +48,13 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "items": Array("N", "int32", "rows of I"),
         "residuals": Array("N"),
     },
+    "item_weights": {
+        "rows": Array("M", "int32", "rows of I"),
+        "weights": Array("M M"),
+        "precision": Array("M"),
+        "starts": Array("U+1", "int64", "offsets to N"),
+        "items": Array("N", "int32", "rows of M"),
+    },
     "posterior": {
         "mean": Array("S"),
         "user_bias": Array("S U"),
@@ -290,7 +297,14 @@ def _net_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], len
         raise ModelFileError(f"the net's times are {times!r}.")
 
 
+def _item_weights_fit(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], lengths: dict[str, int]) -> None:
+    """The items with weights are named in order, each once."""
+    if not (np.diff(arrays["rows"]) > 0).all():
+        raise ModelFileError("the array rows does not rise.")
+
+
 FITS: dict[str, Callable[[Mapping[str, np.ndarray], Mapping[str, Any], dict[str, int]], None]] = {
     "posterior": _posterior_fits,
     "net": _net_fits,
+    "item_weights": _item_weights_fit,
 }
