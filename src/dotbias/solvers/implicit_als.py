@@ -28,7 +28,7 @@ from ..rng import Rng, stream
 from ..settings import Count, NotNegative, Positive, Within, checked
 from . import _implicit_kernels as kernels
 from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
-from ._columns import frozen
+from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import Watch, run
 from ._threads import sharing
@@ -46,7 +46,7 @@ def implicit_als(
     *,
     n_factors: Count = 64,
     n_epochs: Count = 12,
-    unseen: Positive = 0.1,
+    unseen: Positive | None = None,
     reg: Positive = 0.005,
     reg_power: NotNegative = 1.0,
     count_power: NotNegative = 0.5,
@@ -69,7 +69,8 @@ def implicit_als(
         n_factors: K.
         n_epochs: passes; each solves every item, then every user.
         unseen: weight of a pair without a click, where a click has weight 1 (α₀ of Rendle et al.): the denser the
-            data, the more, from 0.01 to 1.
+            clicks, the more. None: the root of the share of pairs that were clicked, 0.026 for Gowalla and 0.21 for
+            ML-1M.
         reg: ridge on a row's factors, for each of its clicks, and by ``unseen`` for each row of the other side.
         reg_power: power of the number it grows by (ν): 1 suits rows alike whatever their clicks, 0 is one ridge for
             all, times ``reg``.
@@ -102,7 +103,7 @@ def implicit_als(
     check_clicks(train, "implicit_als")
     check_valid(valid, keep_best=keep_best, fitter="implicit_als")
     watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
-    confidence = Confidence(unseen, count_power, reg_power)
+    confidence = Confidence(unseen or root_density(train), count_power, reg_power)
     with announce_compile(), sharing(len(train) * n_factors, ALONE):
         fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps)
         going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
@@ -198,6 +199,13 @@ class ClickAlternation:
         """What makes two fits the same."""
         fit = {"solver": "implicit_als", "n_factors": self.n_factors, "cg_steps": self.n_steps, "key": self.key}
         return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
+
+
+def root_density(train: Ratings) -> float:
+    """The root of the share of pairs that were clicked, of users and items with clicks."""
+    sides = (train.users, train.n_users), (train.items, train.n_items)
+    users, items = (np.count_nonzero(counts(rows, n)) for rows, n in sides)
+    return math.sqrt(min(1.0, len(train) / (users * items)))
 
 
 def _ridge(reg: float, power: float, more: float) -> Ridge:
