@@ -72,7 +72,12 @@ class Fitter(NamedTuple):
 
 AUTO = "auto"
 FITTERS = (
-    Fitter(AUTO, "solvers.choice:auto", about="gibbs with everything that is there, or sgd where that takes too long"),
+    Fitter(
+        AUTO,
+        "solvers.choice:auto",
+        feedback=("stars", "clicks"),
+        about="gibbs with everything that is there, or sgd where that takes too long; of clicks ease, or implicit_als",
+    ),
     Fitter("mean", "baselines:mean", about="the mean rating"),
     Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
