@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ class Factors:
     ) -> FactorsPart:
         """A new user who gave ``values`` (n,) to the item rows ``items`` (n,): the objective's half-step.
 
+        Of clicks, the values say how often: 1 for once.
+
         With no ratings: zeros. Features are ignored: Factors know none.
         """
         return self._fold_in("user", items, values)
@@ -119,12 +122,20 @@ class Factors:
             )
         if not len(rows):
             return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
-        others, more = self.side("item" if side == "user" else "user"), {}
+        whose: Side = "item" if side == "user" else "user"
+        others, more = self.side(whose), {}
         if self.objective.negatives:
             rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
+        elif self.objective.confidence is not None:
+            more = {"gram": self._grams[whose]}
         bias, factors = gather(rows, *others)  # (n,), (n, K)
         x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side, **more)
         return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
+
+    @cached_property
+    def _grams(self) -> dict[Side, np.ndarray]:
+        """Of each side, the sum over its rows of q qᵀ (K, K), for newcomers among clicks."""
+        return {"user": _gram(self.users), "item": _gram(self.items)}
 
     def side(self, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """Bias (R,) and factors (R, K) of one side."""
@@ -186,6 +197,12 @@ def gather(rows: np.ndarray, bias: np.ndarray, factors: np.ndarray) -> tuple[np.
     if not len(bias):
         return np.zeros(len(rows), np.float32), np.zeros((len(rows), factors.shape[1]), np.float32)
     return np.where(known, bias[safe], np.float32(0)), np.where(known[:, None], factors[safe], np.float32(0))
+
+
+def _gram(factors: np.ndarray) -> np.ndarray:
+    """Σ q qᵀ over rows (R, K): (K, K) float64, by blocks."""
+    blocks = (factors[k : k + 8192].astype(np.float64) for k in range(0, len(factors), 8192))
+    return sum((q.T @ q for q in blocks), np.zeros((factors.shape[1],) * 2))
 
 
 def _clicked(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

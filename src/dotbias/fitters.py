@@ -82,6 +82,13 @@ FITTERS = (
     Fitter("net", "gradient:fit_net", "torch", about="the lesson's neural net, by gradient"),
     Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
     Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
+    Fitter(
+        "implicit_als",
+        "solvers.implicit_als:implicit_als",
+        feedback=("clicks",),
+        about="factors by alternating least squares: clicks against everything not clicked",
+    ),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, in closed form"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 

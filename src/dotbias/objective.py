@@ -2,6 +2,8 @@
 
     Σ_r w_r ℓ(y_r, link(z_r)) + Σ_rows ridge,        z = mean + b_u + b_i + p_u · q_i
 
+and of clicks, every pair counts:  Σ_clicks count^a (1 - z)² + unseen Σ_all z² + Σ_rows ridge,  z = p_u · q_i.
+
 One row's best (bias, factors), given the other side's, is the *half-step*: alternating solvers do it in bulk, fold-in
 does it for one newcomer, and tests hold both against :meth:`Objective.half_step`. This module knows arrays only.
 """
@@ -17,7 +19,7 @@ import numpy as np
 from .errors import SettingError
 
 Link = Literal["identity", "sigmoid"]
-Loss = Literal["squared", "logistic"]
+Loss = Literal["squared", "logistic", "clicks"]
 Side = Literal["user", "item"]
 Quadratic = tuple[float, np.ndarray, np.ndarray]  # cost, its gradient's pull (n,) and its curvature (n,), by rating
 
@@ -51,16 +53,32 @@ class Ridge(NamedTuple):
         return Ridge(self.bias, self.factors * spread, self.bias_each, self.factors_each * spread)
 
 
+class Confidence(NamedTuple):
+    """How clicks, and pairs without one, are weighed (Hu, Koren & Volinsky 2008; Rendle et al. 2021, eq. 3).
+
+    Attributes:
+        unseen: weight of z² for every pair of a user and an item, clicked or not.
+        count_power: a click of a count c weighs c^count_power; 0: each weighs 1.
+        reg_power: to which the ridge on a row's factors, made of both its parts, is raised.
+    """
+
+    unseen: float = 0.1
+    count_power: float = 0.0
+    reg_power: float = 1.0
+
+
 @dataclass(frozen=True)
 class Objective:
     """Loss, link and ridges of a bilinear model.
 
     Attributes:
         loss: "squared": (y - f)². "logistic": cross entropy of the sigmoid, for y scaled to 0..1 by ``y_range``.
+            "clicks": squared, to 1 for each click and to 0 for every pair, as ``confidence`` weighs them.
         link: from z to a score f: "identity" (clipped to ``y_range``) or "sigmoid" (``y_range`` are its asymptotes).
         y_range: (low, high) on the ratings' scale.
         user_reg: what a user is shrunk by.
         item_reg: what an item is shrunk by.
+        confidence: the weights of "clicks"; other losses have none.
         negatives: of clicks (1): how many pairs that are not clicked (0) were drawn for each; 0 for ratings.
     """
 
@@ -69,12 +87,13 @@ class Objective:
     y_range: tuple[float, float] = (-np.inf, np.inf)
     user_reg: Ridge = Ridge(1.0, 1.0)
     item_reg: Ridge = Ridge(1.0, 1.0)
+    confidence: Confidence | None = None
     negatives: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value, known in (
             ("link", self.link, ("identity", "sigmoid")),
-            ("loss", self.loss, ("squared", "logistic")),
+            ("loss", self.loss, ("squared", "logistic", "clicks")),
         ):
             if value not in known:
                 raise SettingError(f"{name} is {value!r}.", hint=" or ".join(map(repr, known)))
@@ -85,6 +104,10 @@ class Objective:
             raise SettingError(f"a sigmoid has no range from {low} to {high}.", hint="y_range=(0, 1), say.")
         if self.loss == "logistic" and self.link != "sigmoid":
             raise SettingError("the logistic loss needs the sigmoid.", hint="link='sigmoid'.")
+        if (self.loss == "clicks") != (self.confidence is not None):
+            raise SettingError(f"the loss {self.loss!r} and confidence={self.confidence}.", hint="clicks have one.")
+        if self.loss == "clicks" and self.link != "identity":
+            raise SettingError("the loss of clicks is squared, without a sigmoid.", hint="link='identity'.")
         object.__setattr__(self, "y_range", (low, high))
 
     def squash(self, z: np.ndarray) -> np.ndarray:
@@ -106,6 +129,7 @@ class Objective:
         *,
         side: Side = "user",
         weights: np.ndarray | None = None,
+        gram: np.ndarray | None = None,
         count: float | None = None,
     ) -> np.ndarray:
         """One row's best (bias, factors), given the other side's.
@@ -117,14 +141,22 @@ class Objective:
         Args:
             offset: (n,) mean plus the other side's biases.
             other: (n, K) the other side's factors.
-            values: (n,) ratings.
+            values: (n,) ratings; of clicks, how often each.
             side: whose row it is.
             weights: (n,) confidence of each rating; by default 1. The ridge for each rating does not count them.
+            gram: (K, K) the sum of q qᵀ over all rows of the other side, which only the loss "clicks" needs.
             count: of how many ratings the ridge for each is; by default n.
 
         Returns:
             (1 + K,) float64, bias first.
+
+        Raises:
+            SettingError: for clicks without ``gram``.
         """
+        if self.confidence is not None:
+            if gram is None:
+                raise SettingError("a half-step of clicks needs the other side's gram.", hint="gram=q.T @ q.")
+            return self._of_clicks(np.asarray(other, np.float64), np.asarray(values, np.float64), side, gram)
         a = np.c_[np.ones(len(other)), other].astype(np.float64)  # (n, 1 + K)
         penalty = self.reg(side).diagonal(other.shape[1], len(other) if count is None else count)
         w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
@@ -132,6 +164,19 @@ class Objective:
         if self.link == "identity":
             return _ridge(a, values - offset, penalty, w)
         return _newton(a, penalty, lambda x: self._expand(offset + a @ x, values, w))
+
+    def penalty(self, side: Side, n_factors: int, count: float) -> np.ndarray:
+        """The ridge's diagonal, bias first: (1 + K,) float64, for a row with ``count`` ratings or clicks."""
+        diagonal = self.reg(side).diagonal(n_factors, count)
+        return diagonal if self.confidence is None else diagonal**self.confidence.reg_power
+
+    def _of_clicks(self, other: np.ndarray, counts: np.ndarray, side: Side, gram: np.ndarray) -> np.ndarray:
+        """Factors of a row that clicked others (n, K) so often (n,): one solve (Hu et al. 2008, eq. 4); no bias."""
+        assert self.confidence is not None
+        w = counts**self.confidence.count_power
+        ridge = self.penalty(side, other.shape[1], len(other))[1:]
+        h = (other.T * w) @ other + self.confidence.unseen * gram + np.diag(ridge)
+        return np.r_[0.0, np.linalg.solve(h, other.T @ w)]
 
     def pull(self, z: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Half the downhill gradient of each rating's loss in z: (n,), (n,) -> (n,) float64."""
@@ -156,9 +201,9 @@ class Objective:
         regs = {
             f"{side}_reg": {k: _finite(v) for k, v in self.reg(side)._asdict().items()} for side in ("user", "item")
         }
-        negatives = {"negatives": self.negatives} if self.negatives else {}
-        y_range = [_finite(y) for y in self.y_range]
-        return {"loss": self.loss, "link": self.link, "y_range": y_range, **regs, **negatives}
+        own = {"negatives": self.negatives} if self.negatives else {}
+        own |= {} if self.confidence is None else {"confidence": self.confidence._asdict()}
+        return {"loss": self.loss, "link": self.link, "y_range": list(map(_finite, self.y_range)), **regs, **own}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Objective:
@@ -170,7 +215,8 @@ class Objective:
         )
         y_range = (-np.inf if low is None else low, np.inf if high is None else high)
         loss, negatives = state.get("loss", "squared"), state.get("negatives", 0.0)
-        return cls(loss, state["link"], y_range, *ridges, negatives=negatives)
+        confidence = Confidence(**state["confidence"]) if "confidence" in state else None
+        return cls(loss, state["link"], y_range, *ridges, negatives=negatives, confidence=confidence)
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:

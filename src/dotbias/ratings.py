@@ -468,6 +468,19 @@ class Ratings:
                 return core._compact(f"the {k}-core", before=len(self))
             core = core.take(keep)
 
+    def as_clicks(self, *, at_least: float | None = None) -> Ratings:
+        """Who rated what, without the values: clicks. Columns are shared, not copied; clicks stay as they are.
+
+        Args:
+            at_least: only what was rated so high, as :meth:`binarize`; None: every rating.
+
+        Raises:
+            DataError: if no rating is that high, or ``at_least`` is asked of clicks.
+        """
+        if at_least is not None:
+            return self.binarize(at_least)
+        return self if self.values is None else dataclasses.replace(self, values=None, y_range=None)
+
     def binarize(self, threshold: float) -> Ratings:
         """Implicit feedback: the pairs rated ``threshold`` or more, without their values. Id tables stay whole.
 

@@ -1,0 +1,214 @@
+"""Implicit alternating least squares: clicks against everything that was not clicked.
+
+    score(u, i) = p_u · q_i,   to 1 for a click and, more weakly, to 0 for every pair
+
+(Hu, Koren & Volinsky 2008), with the weights as Rendle, Krichene, Zhang & Koren 2021 ("Revisiting the performance of
+iALS on item recommendation benchmarks") tune them: a small weight of the unseen, and a ridge that grows with a row's
+clicks. A pass does items, then users, so that at the end every user is the exact answer to the items: folding in a
+known user returns the stored row. This module knows arrays and Ratings; the loops are ``_implicit_kernels``.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from ..checkpoint import key_of
+from ..errors import DivergedError
+from ..factors import Factors
+from ..files import as_path
+from ..objective import Confidence, Objective, Ridge, Side
+from ..progress import Progress
+from ..ratings import Ratings
+from ..rng import Rng, stream
+from ..settings import Count, NotNegative, Positive, Within, checked
+from . import _implicit_kernels as kernels
+from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
+from ._columns import frozen
+from ._compile import announce_compile
+from ._passes import Watch, run
+from ._threads import sharing
+
+START_SD = 0.1  # of the first factors, over √K (Rendle et al. 2021, section 4)
+PARTS = 256  # of the work: many times the threads
+ALONE = 300_000  # clicks × factors: with fewer, one thread
+CONVERGED = 1e-10  # of the squared residual, at the end
+Steps = Annotated[int, Within(0, "a whole number, 0 or more")]
+
+
+@checked
+def implicit_als(
+    train: Ratings,
+    *,
+    n_factors: Count = 64,
+    n_epochs: Count = 12,
+    unseen: Positive = 0.1,
+    reg: Positive = 0.005,
+    reg_power: NotNegative = 1.0,
+    count_power: NotNegative = 0.5,
+    cg_steps: Steps = 3,
+    keep_best: bool = False,
+    valid: Ratings | None = None,
+    rng: Rng = None,
+    progress: Progress = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: Count = 1,
+) -> Factors:
+    """Fit factors to clicks by alternating least squares over all pairs, clicked or not.
+
+    Minimises  Σ_clicks c (1 - z)² + unseen Σ_all z² + Σ_rows reg (n + unseen m)^reg_power ‖factors‖²,  z = p_u · q_i, c
+    a click's weight, n the row's number of clicks and m the number of rows of the other side (Rendle et al. 2021,
+    eq. 3 to 6). A pass costs some 4 · cg_steps · clicks · n_factors multiplications, however many pairs there are.
+
+    Args:
+        train: clicks, with counts or without. Of ratings: ``train.as_clicks()``.
+        n_factors: K.
+        n_epochs: passes; each solves every item, then every user.
+        unseen: weight of a pair without a click, where a click has weight 1 (α₀ of Rendle et al.): the denser the
+            data, the more, from 0.01 to 1.
+        reg: ridge on a row's factors, for each of its clicks, and by ``unseen`` for each row of the other side.
+        reg_power: power of the number it grows by (ν): 1 suits rows alike whatever their clicks, 0 is one ridge for
+            all, times ``reg``.
+        count_power: a click of count c weighs c^count_power; without counts each weighs 1.
+        cg_steps: steps of conjugate gradient for each row and half pass, from the row of the pass before; 0: Cholesky,
+            exact. At the end the users are solved to convergence either way.
+        keep_best: return the pass that is best on ``valid``, not the last.
+        valid: clicks on which NDCG@10 of full lists is reported after every pass. They decide nothing, unless
+            ``keep_best``.
+        rng: draws the first factors; the same rng gives the same bits for any number of threads.
+        progress: called with a :class:`~dotbias.progress.Step` after every pass: ``train`` (what is minimised, for
+            each click), ``valid`` (NDCG@10) and ``seconds``. True shows a bar on stderr (lines where that is no
+            terminal), None does so on a terminal only.
+        checkpoint: file written after every ``checkpoint_every`` passes; if it is there, the fit goes on from it, to
+            the same bits. It must be the same fit: clicks, settings, rng; ``n_epochs`` may have grown.
+        checkpoint_every: in passes.
+
+    Returns:
+        Factors without biases; rows without clicks are zero, and their scores are 0. Scores are clipped to 0..1.
+
+    Warns:
+        StoppedWarning: after Ctrl-C; what is fitted after the current pass is returned.
+
+    Raises:
+        DataError: no clicks, or ratings with values.
+        SettingError: a setting that makes no sense, a checkpoint of another fit.
+        DivergedError: if a number is no longer finite.
+    """
+    path = None if checkpoint is None else as_path(checkpoint)
+    check_clicks(train, "implicit_als")
+    check_valid(valid, keep_best=keep_best, fitter="implicit_als")
+    watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
+    confidence = Confidence(unseen, count_power, reg_power)
+    with announce_compile(), sharing(len(train) * n_factors, ALONE):
+        fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps)
+        going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
+        return going(progress=progress, path=path, every=checkpoint_every)
+
+
+class ByClicks(NamedTuple):
+    """Clicks sorted by one side's row: starts (R + 1,), others (N,), weights (N,) or (0,); ridges (R,); cuts (J + 1,)."""
+
+    starts: np.ndarray
+    others: np.ndarray
+    weights: np.ndarray
+    ridge: np.ndarray
+    cuts: np.ndarray
+
+
+class ClickAlternation:
+    """A fit under way; see ``_passes.Underway``. Rows are (factors, 0 ..): ``users`` (U, W), ``items`` (I, W).
+
+    Attributes:
+        objective: what is minimised.
+    """
+
+    def __init__(
+        self, train: Ratings, n_factors: int, confidence: Confidence, reg: float, key: int, *, n_steps: int = 3
+    ):
+        self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
+        power = confidence.reg_power
+        regs = (_ridge(reg, power, confidence.unseen * m) for m in (train.n_items, train.n_users))
+        confidence = confidence if power else confidence._replace(reg_power=1.0)
+        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence=confidence)
+        weights = weights_of(train, confidence.count_power)
+        self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
+        self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
+        self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
+        starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
+        self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
+
+    def sorted(self, rows: np.ndarray, others: np.ndarray, weights: np.ndarray, n_rows: int, side: Side) -> ByClicks:
+        """The clicks by row of a side, and what each row is shrunk by."""
+        starts, others, weights = clicks_by_row(frozen(rows), frozen(others), frozen(weights), n_rows)
+        n, ridge, assumed = np.diff(starts), self.objective.reg(side), self.objective.confidence
+        assert assumed is not None
+        ridges = (ridge.factors + n * ridge.factors_each) ** assumed.reg_power
+        work = np.cumsum(n + 8)
+        cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
+        return ByClicks(starts, others, weights, ridges.astype(np.float32), np.concatenate([[0], cuts, [n_rows]]))
+
+    def step(self, number: int) -> float:
+        """Items given users, then users given items; what is minimised, for each click."""
+        self.solve(self.by_item, self.items, self.users, self.n_steps)
+        cost = self.solve(self.by_user, self.users, self.items, self.n_steps)
+        sizes = np.einsum("rk,rk->r", self.items, self.items)
+        cost += float(sizes @ self.by_item.ridge)
+        if not math.isfinite(cost):
+            raise DivergedError(f"the fit left the finite numbers in pass {number + 1}.", hint="raise reg=.")
+        return cost / self.clicks
+
+    def solve(self, own: ByClicks, X: np.ndarray, other: np.ndarray, n_steps: int, tolerance: float = 0.0) -> float:
+        """Solve X (R, W) given the other side, in place; both are turned into the eigenvectors of the other's gram.
+
+        Returns:
+            Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X‖².
+        """
+        assert self.objective.confidence is not None
+        sizes, vectors = np.linalg.eigh(kernels.gram(other))
+        turned = np.ascontiguousarray(vectors[:, ::-1], np.float32)
+        kernels.turn(other, turned)
+        kernels.turn(X, turned)
+        base = (self.objective.confidence.unseen * np.maximum(sizes[::-1], 0)).astype(np.float32)
+        costs = np.empty(len(X))
+        given = own.starts, own.others, own.weights, other, base, own.ridge
+        kernels.half_step(own.cuts, *given, X, costs, n_steps, tolerance)
+        return float(costs.sum())
+
+    def factors(self) -> Factors:
+        """What is fitted so far, the users solved to convergence."""
+        users, items = self.users.copy(), self.items.copy()
+        if self.n_steps:
+            self.solve(self.by_user, users, items, 3 * self.n_factors + 20, CONVERGED)
+        k, zeros = slice(self.n_factors), (np.zeros(len(x), np.float32) for x in (users, items))
+        return Factors(0.0, *zeros, users[:, k], items[:, k], self.objective, self.train.tables)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The arrays that passes change."""
+        return {"users": self.users, "items": self.items}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Undo :meth:`state`."""
+        self.users, self.items = state["users"], state["items"]
+
+    def describe(self) -> dict[str, Any]:
+        """What makes two fits the same."""
+        fit = {"solver": "implicit_als", "n_factors": self.n_factors, "cg_steps": self.n_steps, "key": self.key}
+        return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
+
+
+def _ridge(reg: float, power: float, more: float) -> Ridge:
+    """The ridge reg (n + more)^power as Ridge has it, before that power: parts once and for each click; no bias."""
+    each = reg ** (1 / power) if power else 0.0
+    return Ridge(math.inf, each * more if power else reg, 0.0, each)
+
+
+def first_rows(n: np.ndarray, n_factors: int, rng: np.random.Generator) -> np.ndarray:
+    """Small random rows to begin with (R, W), W the next multiple of 8; zeros without clicks."""
+    x = np.zeros((len(n), -(-n_factors // kernels.LANES) * kernels.LANES), np.float32)
+    x[:, :n_factors] = rng.standard_normal((len(n), n_factors), np.float32)
+    x *= (START_SD / math.sqrt(n_factors) * (n > 0)).astype(np.float32)[:, None]
+    return x
