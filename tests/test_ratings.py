@@ -234,6 +234,7 @@ def test_clicks_are_summed_and_say_so():
     assert rows_of(clicks) == [(1, 1, None, 9), (2, 1, None, 7)]
     assert clicks.counts.tolist() == [3, 1]
     assert clicks.notes == (
+        "there are no ratings: these are clicks, and that a pair is there is all that is known.",
         "pairs that come more than once: 2 rows too many; kept the sum of each pair; counts go from 1 to 3.",
     )
     assert Ratings.from_frame(frame, rating=False, duplicates="last").counts is None
@@ -500,7 +501,13 @@ def test_rows_past_the_tables_of_train_are_cold():
 
 def one_each(users, items=(1, 2, 3), rating=3.0):
     n = len(users)
-    return pl.DataFrame({"user": users, "item": [items[k % len(items)] for k in range(n)], "rating": [rating] * n})
+    return pl.DataFrame(
+        {
+            "user": users,
+            "item": [items[k % len(items)] for k in range(n)],
+            "rating": [rating + (k == 0) for k in range(n)],
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -574,7 +581,7 @@ def test_ids_that_look_alike_are_noted(tmp_path):
         "2 user ids differ from another one only in spaces or a '.0', such as 'ann' beside ' ann': "
         "they count as different users.",
     )
-    (tmp_path / "r.csv").write_text("user,item,rating\n1.0,7,3\n2.0, 8,3\n1,8,3\n")
+    (tmp_path / "r.csv").write_text("user,item,rating\n1.0,7,3\n2.0, 8,3\n1,8,4\n")
     ratings = Ratings.from_csv(tmp_path / "r.csv")
     assert list(ratings.user_ids) == [1, 2] and list(ratings.item_ids) == [7, 8]
     assert ratings.notes == (

@@ -119,6 +119,8 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
+        count: str | int | Literal[False] | None = None,
+        lists: bool | None = None,
         separator: str | None = None,
         header: bool | None = None,
         encoding: str | None = None,
@@ -135,9 +137,14 @@ class Ratings:
             user: the column of users: its name, or its position from 0. By default names like ``userId``, ``user``.
                 Ids that all print as whole numbers (1, not 01) are numbers; else all are text.
             item: the column of items; by default names like ``movieId``, ``item``, ``product_id``.
-            rating: the column of numbers; False for implicit feedback. By default names like ``rating``, ``stars``.
+            rating: the column of numbers; False for clicks (implicit feedback). By default names like ``rating``,
+                ``stars``. A file with neither ratings nor counts nor columns left over holds clicks, and ``notes``
+                says so.
             time: the column of times, False for none: seconds since 1970 UTC, ISO 8601, and what ``readers.times``
                 recognises. By default names like ``timestamp``.
+            count: of clicks, the column that says how often or how much; False for none. By default names like
+                ``plays``, ``count``, ``quantity``, ``weight``, where no column of ratings is found.
+            lists: whether each line is a user and then items, ``user item item …``; by default, whether it looks so.
             separator: ``,`` tab ``;`` ``|`` or ``::``; by default the one that splits the first line most.
             header: whether the first line names the columns; by default yes unless it holds a number.
                 Without one, columns are user, item, rating, time in this order.
@@ -158,10 +165,11 @@ class Ratings:
         """
         source = readers.read_csv(
             as_path(path),
-            {"user": user, "item": item, "rating": rating, "time": time},
+            {"user": user, "item": item, "rating": rating, "time": time, "count": count},
             separator=separator,
             header=header,
             encoding=encoding,
+            lists=lists,
         )
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
@@ -174,6 +182,7 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
+        count: str | int | Literal[False] | None = None,
         duplicates: Duplicates | None = None,
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
@@ -181,7 +190,7 @@ class Ratings:
         item_table: Any = None,
     ) -> Ratings:
         """Ratings from a Parquet file. Arguments and errors as in :meth:`from_csv`."""
-        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        columns = {"user": user, "item": item, "rating": rating, "time": time, "count": count}
         source = readers.read_parquet(as_path(path), columns)
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
@@ -194,6 +203,7 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
+        count: str | int | Literal[False] | None = None,
         duplicates: Duplicates | None = None,
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
@@ -201,15 +211,23 @@ class Ratings:
         item_table: Any = None,
     ) -> Ratings:
         """Ratings from a pandas, polars or pyarrow table; text ids stay text. Else as :meth:`from_csv`."""
-        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        columns = {"user": user, "item": item, "rating": rating, "time": time, "count": count}
         source = readers.read_frame(frame, columns)
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
-    def from_sparse(cls, matrix: Any, *, implicit: bool = False, y_range: tuple[float, float] | None = None) -> Ratings:
+    def from_sparse(
+        cls, matrix: Any, *, implicit: bool = False, counts: bool = False, y_range: tuple[float, float] | None = None
+    ) -> Ratings:
         """Ratings from a scipy sparse matrix (U, I): its stored entries, explicit zeros included; ids are positions.
 
         Entries stored twice are summed, as scipy does.
+
+        Args:
+            matrix: of scipy.
+            implicit: they are clicks: that an entry is stored is all that is read.
+            counts: they are clicks, and the entries say how often; those that are 0 are left out.
+            y_range: the declared scale of ratings.
 
         Raises:
             DataError: if it is no sparse matrix, holds nothing, or holds NaN or infinities.
@@ -220,12 +238,14 @@ class Ratings:
         coo.sum_duplicates()
         coo = coo.tocoo()
         frame = pl.DataFrame({"user": coo.row.astype(np.int64), "item": coo.col.astype(np.int64)})
-        if not implicit:
-            frame = frame.with_columns(pl.Series("rating", coo.data.astype(np.float64)))
+        number = "count" if counts else "rating"
+        if counts or not implicit:
+            frame = frame.with_columns(pl.Series(number, coo.data.astype(np.float64)))
         ids = [Ids(pl.Series(np.arange(n, dtype=np.int64))) for n in matrix.shape]
         nothing = np.empty(0, np.int32)
         like = cls(nothing, nothing, None, None, ids[0], ids[1])
-        source = readers.read_frame(frame, {"rating": False if implicit else "rating", "time": False})
+        columns = {"rating": False} if implicit and not counts else {number: number}
+        source = readers.read_frame(frame, {**columns, "time": False})
         return dataclasses.replace(cls._from_source(source, "error", y_range, like), cold=None)
 
     @classmethod
@@ -250,6 +270,7 @@ class Ratings:
             None if source.time is None else source.time.to_numpy().copy(),
             user_ids,
             item_ids,
+            counts=_counts(source),
             y_range=declared,
             notes=source.notes,
         )
@@ -589,6 +610,13 @@ def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source
             hint="make both columns the same type; 42 and '42' are two different ids.",
         )
     return known.extend(ids)
+
+
+def _counts(source: readers.Source) -> np.ndarray | None:
+    """Counts (N,) float32; None where there are none, or all are 1: once each."""
+    if source.count is None or bool((source.count == 1).all()):
+        return None
+    return source.count.to_numpy().astype(np.float32)
 
 
 def _kind(ids: pl.Series) -> str:
