@@ -46,7 +46,7 @@ def bpr(
     *,
     n_factors: Count = 64,
     n_epochs: Count = 60,
-    lr: Positive | Schedule = 0.1,
+    lr: Positive | Schedule = 0.2,
     reg: NotNegative = 0.01,
     reg_bias: NotNegative = 0.001,
     keep_best: bool = False,

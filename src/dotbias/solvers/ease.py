@@ -28,7 +28,7 @@ BLOCK = 1 << 22  # item × item cells that are handled at once, beside the matri
 def ease(
     train: Ratings,
     *,
-    reg: Positive = 200.0,
+    reg: Positive = 400.0,
     n_items: Count | None = None,
     memory: Positive | str = "2GB",
     valid: Ratings | None = None,

@@ -35,6 +35,7 @@ from ._threads import sharing
 
 START_SD = 0.1  # of the first factors, over √K (Rendle et al. 2021, section 4)
 PARTS = 256  # of the work: many times the threads
+REG = 4.0  # over √clicks
 ALONE = 300_000  # clicks × factors: with fewer, one thread
 CONVERGED = 1e-10  # of the squared residual, at the end
 Steps = Annotated[int, Within(0, "a whole number, 0 or more")]
@@ -47,7 +48,7 @@ def implicit_als(
     n_factors: Count = 64,
     n_epochs: Count = 12,
     unseen: Positive | None = None,
-    reg: Positive = 0.005,
+    reg: Positive | None = None,
     reg_power: NotNegative = 1.0,
     count_power: NotNegative = 0.5,
     cg_steps: Steps = 3,
@@ -71,7 +72,8 @@ def implicit_als(
         unseen: weight of a pair without a click, where a click has weight 1 (α₀ of Rendle et al.): the denser the
             clicks, the more. None: the root of the share of pairs that were clicked, 0.026 for Gowalla and 0.21 for
             ML-1M.
-        reg: ridge on a row's factors, for each of its clicks, and by ``unseen`` for each row of the other side.
+        reg: ridge on a row's factors, for each of its clicks, and by ``unseen`` for each row of the other side. None:
+            4 / √clicks, which with the default of ``unseen`` is a ridge of about 4 beside that for each click.
         reg_power: power of the number it grows by (ν): 1 suits rows alike whatever their clicks, 0 is one ridge for
             all, times ``reg``.
         count_power: a click of count c weighs c^count_power; without counts each weighs 1.
@@ -104,6 +106,7 @@ def implicit_als(
     check_valid(valid, keep_best=keep_best, fitter="implicit_als")
     watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
     confidence = Confidence(unseen or root_density(train), count_power, reg_power)
+    reg = reg or REG / math.sqrt(len(train))
     with announce_compile(), sharing(len(train) * n_factors, ALONE):
         fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps)
         going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
