@@ -1,8 +1,8 @@
 """What every fitter of clicks must satisfy, as plain functions that take one; those of ``battery`` that suit it, too.
 
-    @pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
-    def test_battery(check):
-        check(partial(implicit_als, n_factors=4))
+@pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
+def test_battery(check):
+    check(partial(implicit_als, n_factors=4))
 """
 
 from dataclasses import replace

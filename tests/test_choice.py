@@ -188,7 +188,7 @@ def test_of_clicks_the_counts_and_limits_choose_and_are_told():
     train, _ = clicks_battery.parts()
     first = choice.choose(train)
     assert first.fitter == "ease" and first.why.startswith("ease, on 58 × 58 items: about 1 s and 0.1 GB on one core")
-    seconds, size = choice.ease_estimate(train, 58)
+    size = choice.ease_estimate(train, 58)[1]
     second = choice.choose(train, memory=size * 0.99)
     assert second.fitter == "popular" and "ease on 58 × 58 items would take" in second.why
     many = replace(train, item_ids=Ids(range(40_000)), items=train.items * 660)
@@ -208,5 +208,5 @@ def test_auto_fits_to_clicks_what_is_chosen():
     train, _ = clicks_battery.parts()
     users = np.arange(5)
     assert np.array_equal(choice.auto(train).rank_all(users), solvers.ease(train).rank_all(users))
-    limited = choice.auto(train, rng=0, memory=choice.implicit_estimate(train, 16)[1] * 1.01, budget=1e-4)
+    limited = choice.auto(train, budget=1e-9)
     assert type(limited).__name__ == "Popular"

@@ -7,7 +7,6 @@ import pytest
 from dotbias.errors import DataError, SettingError
 from dotbias.item_weights import ItemWeights
 from dotbias.ratings import Ids, Ratings
-from dotbias.solvers import ease as _  # noqa: F401  the function; the module is below
 from dotbias.solvers.ease import ease, nbytes
 
 

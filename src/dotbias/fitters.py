@@ -93,8 +93,8 @@ FITTERS = (
         feedback=("clicks",),
         about="factors by alternating least squares: clicks against everything not clicked",
     ),
-    Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs, fused"),
-    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, in closed form"),
+    Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 

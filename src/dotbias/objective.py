@@ -11,7 +11,7 @@ does it for one newcomer, and tests hold both against :meth:`Objective.half_step
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -90,8 +90,8 @@ class Objective:
     y_range: tuple[float, float] = (-np.inf, np.inf)
     user_reg: Ridge = Ridge(1.0, 1.0)
     item_reg: Ridge = Ridge(1.0, 1.0)
-    confidence: Confidence | None = None
-    negatives: float = 0.0
+    confidence: Confidence | None = field(default=None, kw_only=True)
+    negatives: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -284,14 +284,14 @@ def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.n
         z = gap + (own @ x)[:, None] - other @ x  # (n, m)
         return float(np.logaddexp(0.0, -z).sum()) / len(others) + float(ridge @ x**2), sigmoid(-z)
 
-    x, damping = np.zeros(own.shape[1]), 1e-3
-    cost, s = expand(x)
+    x: np.ndarray = np.zeros(own.shape[1])
+    (cost, s), damping = expand(x), 1e-3
     for _ in range(50):
         bend = s * (1 - s) / (2 * len(others))  # half the curvature, as of the ridge
-        g = (own.T @ s.sum(1) - other.T @ s.sum(0)) / (2 * len(others)) - ridge * x
+        g: np.ndarray = (own.T @ s.sum(1) - other.T @ s.sum(0)) / (2 * len(others)) - ridge * x
         cross = own.T @ bend @ other
         h = (own.T * bend.sum(1)) @ own + (other.T * bend.sum(0)) @ other - cross - cross.T + np.diag(ridge)
-        step = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
+        step: np.ndarray = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
         after, new = expand(x + step)
         if after > cost:
             damping *= 10

@@ -2,7 +2,8 @@
 
 Gibbs sampling needs no settings and errs least, but its time grows with ratings × factors × sweeps; stochastic gradient
 descent fits anything that fits in memory. Of clicks, EASE has one setting and no chance in it, but needs items × items;
-implicit ALS takes as many factors as the limits allow. This module knows counts and columns, and estimates; it measures nothing.
+implicit ALS takes as many factors as the limits allow. This module knows counts and columns, and estimates; it measures
+nothing.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def implicit_als(
 
 
 class ByClicks(NamedTuple):
-    """Clicks sorted by one side's row: starts (R + 1,), others (N,), weights (N,) or (0,); ridges (R,); cuts (J + 1,)."""
+    """Clicks by one side's row: starts (R + 1,), others (N,), weights (N,) or (0,); ridges (R,); cuts (J + 1,)."""
 
     starts: np.ndarray
     others: np.ndarray
@@ -187,8 +187,8 @@ class ClickAlternation:
         users, items = self.users.copy(), self.items.copy()
         if self.n_steps:
             self.solve(self.by_user, users, items, 3 * self.n_factors + 20, CONVERGED)
-        k, zeros = slice(self.n_factors), (np.zeros(len(x), np.float32) for x in (users, items))
-        return Factors(0.0, *zeros, users[:, k], items[:, k], self.objective, self.train.tables)
+        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), np.zeros(len(items), np.float32))
+        return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that passes change."""
