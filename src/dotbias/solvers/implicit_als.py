@@ -25,6 +25,7 @@ from ..objective import Confidence, Objective, Ridge, Side
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng, stream
+from ..scorer import ties
 from ..settings import Count, NotNegative, Positive, Within, checked
 from . import _implicit_kernels as kernels
 from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
@@ -91,7 +92,8 @@ def implicit_als(
         checkpoint_every: in passes.
 
     Returns:
-        Factors without biases; rows without clicks are zero, and their scores are 0. Scores are clipped to 0..1.
+        Factors, scores clipped to 0..1; rows without clicks are zero. An item's bias is a millionth of its share of
+        the clicks: it decides only where ranks are equal, so that a user of whom nothing is known gets what is popular.
 
     Warns:
         StoppedWarning: after Ctrl-C; what is fitted after the current pass is returned.
@@ -187,7 +189,7 @@ class ClickAlternation:
         users, items = self.users.copy(), self.items.copy()
         if self.n_steps:
             self.solve(self.by_user, users, items, 3 * self.n_factors + 20, CONVERGED)
-        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), np.zeros(len(items), np.float32))
+        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(np.diff(self.by_item.starts)))
         return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables)
 
     def state(self) -> dict[str, np.ndarray]:
