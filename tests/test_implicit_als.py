@@ -3,6 +3,7 @@ from functools import partial
 
 import clicks_battery
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from dotbias.evaluation import evaluate
 from dotbias.factors import Factors
 from dotbias.objective import Confidence, Objective, Ridge
 from dotbias.ratings import Ids, Ratings
+from dotbias.recommender import Recommender
 from dotbias.solvers import _clicks
 from dotbias.solvers import _implicit_kernels as kernels
 from dotbias.solvers.implicit_als import ClickAlternation, implicit_als
@@ -27,8 +29,8 @@ def test_battery(check):
 # What a half-step is ---------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 24), st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 0.5, 1.0]))
-def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, weighted, power):
+@given(st.integers(1, 24), st.integers(0, 2**32), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, weighted, drawn, power):
     rng, n_items = np.random.default_rng(seed), 200
     n = np.array([3, 0, 1, kernels.SHORT, kernels.SHORT + 2, kernels.PANEL + 5])
     starts = np.concatenate([[0], np.cumsum(n)])
@@ -51,9 +53,12 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, weigh
     base = (confidence.unseen * np.maximum(sizes, 0)).astype(np.float32)
     penalty = np.array([objective.penalty("user", K, k)[1] for k in n], np.float32)
     weights = (np.sqrt(counts) if weighted else np.empty(0)).astype(np.float32)
+    shrunk_to = np.zeros((len(n), W), np.float32)
+    shrunk_to[:, :K] = rng.normal(0, 0.3, (len(n), K)) * drawn
     for n_steps in (0, 200):
         X, costs = np.full((len(n), W), 0.1, np.float32), np.empty(len(n))
-        given_ = starts, others, weights, turned, base, penalty
+        prior = np.empty((0, W), np.float32) if not drawn else shrunk_to @ vectors
+        given_ = starts, others, weights, turned, base, penalty, prior
         kernels.half_step(np.array([0, 2, 2, len(n)]), *given_, X, costs, n_steps, 1e-12)
         for row, k in enumerate(n):
             if not k:
@@ -64,8 +69,11 @@ def test_the_kernels_half_step_is_the_reference_and_least_squares(K, seed, weigh
             x = objective.half_step(np.zeros(k), q, counts[at], gram=gram)[1:]
             root = np.sqrt(w)[:, None]
             rows = np.r_[root * q, np.sqrt(confidence.unseen) * Q[:, :K], np.sqrt(lam) * np.eye(K)]
-            right = np.r_[root[:, 0], np.zeros(n_items + K)]
-            np.testing.assert_allclose(x, np.linalg.lstsq(rows, right, rcond=None)[0], atol=1e-6)
+            right = np.r_[root[:, 0], np.zeros(n_items), np.sqrt(lam) * shrunk_to[row, :K]]
+            best = np.linalg.lstsq(rows, right, rcond=None)[0]
+            if not drawn:
+                np.testing.assert_allclose(x, best, atol=1e-6)
+            x = best
             np.testing.assert_allclose((vectors @ X[row])[:K], x, atol=2e-4)
             assert costs[row] == pytest.approx(np.sum((right - rows @ x) ** 2), rel=1e-3)
 
@@ -187,3 +195,52 @@ def test_a_world_of_two_groups_is_told_apart():
     fit = implicit_als(clicks, n_factors=2, rng=0)
     z = fit.rank(users, items)
     assert z[same].min() > z[~same].max()
+
+
+# Features of items ---------------------------------------------------------------------------------------------------
+
+
+def with_groups(train):
+    """An item table that says each item's group, and a number that says nothing."""
+    frame = pl.DataFrame({"id": list(train.item_ids), "group": [f"g{i % 4}" for i in range(train.n_items)]})
+    return train.with_item_table(
+        frame.with_columns(noise=pl.Series(np.random.default_rng(0).normal(size=train.n_items)))
+    )
+
+
+def test_a_cold_item_stands_where_its_features_put_it():
+    train, _ = clicks_battery.parts(n_users=200)
+    cold = np.array([0, 5, 10, 15])  # one of each group
+    train = with_groups(train.take(~np.isin(train.items, cold)))
+    fit = quick(train, rng=0, item_features=("group", "noise"))
+    assert not quick(train, rng=0).items[cold].any() and fit.items[cold].any(1).all()
+    of_user = np.array([np.bincount(train.items[train.users == u] % 4, minlength=4).argmax() for u in range(1, 200)])
+    ranks = fit.rank_all(np.arange(1, 200))[:, cold]
+    assert np.mean((cold % 4)[ranks.argmax(1)] == of_user) > 0.9
+    model = Recommender(fit, train)
+    shown = [r.item_id for r in model.recommend(15, 12, keep_unrated=True)]
+    assert set(shown) & {f"a{i}" for i in cold}
+
+
+def test_items_and_features_lower_one_sum_in_turn():
+    train = with_groups(clicks_battery.parts()[0])
+    fit = ClickAlternation(train, 5, Confidence(0.1, 0.0, 1.0), 0.01, 7, n_steps=0, columns=("group",))
+    told = [fit.step(number) for number in range(6)]
+    assert all(np.diff(told) < 0)
+    x, ridge = fit.said.features.dense().astype(float), fit.said.ridge
+    normal = x.T @ (ridge[:, None] * x) + fit.by_item.ridge.mean() * np.eye(4)
+    w = np.linalg.solve(normal, x.T @ (ridge[:, None] * fit.items))
+    np.testing.assert_allclose(fit.said.of(fit.items), x @ w, atol=1e-5)
+    alike = implicit_als(train, n_factors=5, n_epochs=3, item_features=("group",), rng=0)
+    for user in (3, 9):
+        at = train.users == user
+        np.testing.assert_allclose(
+            alike.fold_in_user(train.items[at], np.ones(at.sum())).factors, alike.users[user], atol=2e-5
+        )
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(DataError, match="no side table"):
+        quick(clicks_battery.parts()[0], item_features=("group",))
+    with pytest.raises(DataError, match="no column 'genre'"):
+        quick(with_groups(clicks_battery.parts()[0]), item_features=("genre",))

@@ -2,7 +2,9 @@
 
 A row with clicks of others q_j, of weights c_j, has (Hu, Koren & Volinsky 2008, eq. 4; Rendle et al. 2021, eq. 5)
 
-    (Σ_j c_j q_j q_jᵀ + unseen Σ_all q qᵀ + ridge I) x = Σ_j c_j q_j.
+    (Σ_j c_j q_j q_jᵀ + unseen Σ_all q qᵀ + ridge I) x = Σ_j c_j q_j + ridge prior,
+
+where prior is what the row is shrunk towards: 0, or what its features say.
 
 The sum over all is the same matrix for every row. So both sides are turned into its eigenvectors first (:func:`turn`),
 which changes no score: then it is a diagonal, ``base``, and a row's matrix is diag(d) + Σ_j c_j q_j q_jᵀ with
@@ -150,21 +152,29 @@ def _dot(a, b):
 
 
 @njit(cache=True)
-def _left(first, last, others, weights, Q, d, x, right):
-    """right (W,) = Σ_j c_j q_j - (diag(d) + Σ_j c_j q_j q_jᵀ) x: what of the row's equation is left; the row's cost."""
-    squares, s = _pull(first, last, others, weights, Q, x, float32(1), right), splat(float32(0))
+def _left(first, last, others, weights, Q, d, shift, x, right):
+    """right (W,) = shift + Σ_j c_j q_j - (diag(d) + Σ_j c_j q_j q_jᵀ) x: what of the row's equation is left.
+
+    Returns:
+        The row's cost, but for what does not depend on x: Σ_j c_j (1 - q_j · x)² + Σ (d x - 2 shift) x.
+    """
+    squares, s, back = (
+        _pull(first, last, others, weights, Q, x, float32(1), right),
+        splat(float32(0)),
+        splat(float32(-1)),
+    )
     for k in range(0, len(x), 8):
-        pulled = mul(load(d, k), load(x, k))
-        store(right, k, fma(splat(float32(-1)), pulled, load(right, k)))
-        s = fma(pulled, load(x, k), s)
+        pulled = fma(load(d, k), load(x, k), mul(back, load(shift, k)))
+        store(right, k, fma(back, pulled, load(right, k)))
+        s = fma(fma(back, load(shift, k), pulled), load(x, k), s)
     return squares + total(s)
 
 
 @njit(cache=True)
-def _descend(first, last, others, weights, Q, d, inverse, x, left, step, product, n_steps, tolerance):
+def _descend(first, last, others, weights, Q, d, inverse, shift, x, left, step, product, n_steps, tolerance):
     """Conjugate gradient on x (W,) from where it is, preconditioned by d; the row's cost."""
     W = len(x)
-    cost = _left(first, last, others, weights, Q, d, x, left)
+    cost = _left(first, last, others, weights, Q, d, shift, x, left)
     for k in range(0, W, 8):
         store(step, k, mul(load(inverse, k), load(left, k)))
     size = _dot(left, step)
@@ -240,7 +250,7 @@ def _solve_short(first, n, others, weights, Q, inverse, panel, scaled, S, z, x):
 
 
 @njit(cache=True)
-def _solve(first, last, others, weights, Q, d, panel, G, right, step, x):
+def _solve(first, last, others, weights, Q, d, shift, panel, G, right, step, x):
     """x (W,) by Cholesky in float32, refined once; the row's cost."""
     W = len(x)
     for k in range(0, W * W, 8):
@@ -259,21 +269,21 @@ def _solve(first, last, others, weights, Q, d, panel, G, right, step, x):
         x[k] = 0
     factorise(G)
     for _ in range(2):
-        _left(first, last, others, weights, Q, d, x, right)
+        _left(first, last, others, weights, Q, d, shift, x, right)
         substitute(G, right, step)
         for k in range(0, W, 8):
             store(x, k, add(load(step, k), load(x, k)))
-    return _left(first, last, others, weights, Q, d, x, right)
+    return _left(first, last, others, weights, Q, d, shift, x, right)
 
 
 # All rows of a side ------------------------------------------------------------------------------------------------
 
 
 @ranged
-def _solve_parts(first, last, cuts, starts, others, weights, Q, base, ridge, X, costs, n_steps, tolerance):
+def _solve_parts(first, last, cuts, starts, others, weights, Q, base, ridge, prior, X, costs, n_steps, tolerance):
     """Parts first:last of the work of :func:`half_step`."""
     W, exact = Q.shape[1], n_steps == 0
-    d, inverse = np.empty(W, np.float32), np.empty(W, np.float32)
+    d, inverse, shift = np.empty(W, np.float32), np.empty(W, np.float32), np.zeros(W, np.float32)
     left, step, product = np.empty(W, np.float32), np.empty(W, np.float32), np.empty(W, np.float32)
     panel, scaled = np.empty((PANEL if exact else SHORT, W), np.float32), np.empty((SHORT, W), np.float32)
     G = np.empty((W if exact else 1, W), np.float32)
@@ -289,16 +299,21 @@ def _solve_parts(first, last, cuts, starts, others, weights, Q, base, ridge, X, 
         for k in range(W):
             d[k] = base[k] + ridge[row]
             inverse[k] = float32(1) / d[k]
-        if end - begin <= SHORT:
+        if len(prior):
+            for k in range(W):
+                shift[k] = ridge[row] * prior[row, k]
+        if end - begin <= SHORT and not len(prior):
             costs[row] = _solve_short(begin, end - begin, others, weights, Q, inverse, panel, scaled, S, z, x)
         elif exact:
-            costs[row] = _solve(begin, end, others, weights, Q, d, panel, G, left, step, x)
+            costs[row] = _solve(begin, end, others, weights, Q, d, shift, panel, G, left, step, x)
         else:
             room = left, step, product
-            costs[row] = _descend(begin, end, others, weights, Q, d, inverse, x, *room, n_steps, tolerance)
+            costs[row] = _descend(begin, end, others, weights, Q, d, inverse, shift, x, *room, n_steps, tolerance)
+        if len(prior):
+            costs[row] += _dot(shift, shift) / ridge[row]
 
 
-def half_step(cuts, starts, others, weights, Q, base, ridge, X, costs, n_steps, tolerance):
+def half_step(cuts, starts, others, weights, Q, base, ridge, prior, X, costs, n_steps, tolerance):
     """Every row's best factors, given the other side's, in bulk and in place.
 
     Args:
@@ -308,11 +323,12 @@ def half_step(cuts, starts, others, weights, Q, base, ridge, X, costs, n_steps, 
         weights: (N,) float32 of the clicks; (0,): each 1.
         Q: (I, W) float32 the other side, in the eigenvectors of its sum over all; W is a multiple of 8.
         base: (W,) float32 the weight of the unseen times its eigenvalues.
-        ridge: (R,) float32 the ridge on each row's ‖x‖², above 0.
+        ridge: (R,) float32 the ridge on each row's ‖x - prior‖², above 0.
+        prior: (R, W) float32 what the rows are shrunk towards; (0, W): 0.
         X: (R, W) float32, gets the rows; conjugate gradient begins with what is there. Zeros without clicks.
-        costs: (R,) float64, gets Σ c (1 - q·x)² + unseen Σ_all (q·x)² + ridge ‖x‖² of each row.
+        costs: (R,) float64, gets Σ c (1 - q·x)² + unseen Σ_all (q·x)² + ridge ‖x - prior‖² of each row.
         n_steps: of conjugate gradient, at most; 0: Cholesky.
         tolerance: conjugate gradient ends where the squared residual has fallen to this share.
     """
-    given = starts, others, weights, Q, base, ridge, X, costs, n_steps, np.float32(tolerance)
+    given = starts, others, weights, Q, base, ridge, prior, X, costs, n_steps, np.float32(tolerance)
     share(_solve_parts, len(cuts) - 1, cuts, *given)

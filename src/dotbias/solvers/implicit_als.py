@@ -11,6 +11,7 @@ known user returns the stored row. This module knows arrays and Ratings; the loo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -20,6 +21,7 @@ import numpy as np
 from ..checkpoint import key_of
 from ..errors import DivergedError
 from ..factors import Factors
+from ..features import Features, encode
 from ..files import as_path
 from ..objective import Confidence, Objective, Ridge, Side
 from ..progress import Progress
@@ -53,6 +55,7 @@ def implicit_als(
     reg_power: NotNegative = 1.0,
     count_power: NotNegative = 0.5,
     cg_steps: Steps = 3,
+    item_features: Sequence[str] = (),
     keep_best: bool = False,
     valid: Ratings | None = None,
     rng: Rng = None,
@@ -80,6 +83,9 @@ def implicit_als(
         count_power: a click of count c weighs c^count_power; without counts each weighs 1.
         cg_steps: steps of conjugate gradient for each row and half pass, from the row of the pass before; 0: Cholesky,
             exact. At the end the users are solved to convergence either way.
+        item_features: columns of the item table. An item's factors are then shrunk towards what its features say, each
+            feature a vector of its own, instead of towards 0; an item without a click stands where they put it, and
+            can be recommended (``keep_unrated=True``).
         keep_best: return the pass that is best on ``valid``, not the last.
         valid: clicks on which NDCG@10 of full lists is reported after every pass. They decide nothing, unless
             ``keep_best``.
@@ -99,7 +105,7 @@ def implicit_als(
         StoppedWarning: after Ctrl-C; what is fitted after the current pass is returned.
 
     Raises:
-        DataError: no clicks, or ratings with values.
+        DataError: no clicks, or ratings with values; no such column.
         SettingError: a setting that makes no sense, a checkpoint of another fit.
         DivergedError: if a number is no longer finite.
     """
@@ -110,7 +116,8 @@ def implicit_als(
     confidence = Confidence(unseen or root_density(train), count_power, reg_power)
     reg = reg or REG / math.sqrt(len(train))
     with announce_compile(), sharing(len(train) * n_factors, ALONE):
-        fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps)
+        columns = tuple(item_features)
+        fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps, columns=columns)
         going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
         return going(progress=progress, path=path, every=checkpoint_every)
 
@@ -133,7 +140,15 @@ class ClickAlternation:
     """
 
     def __init__(
-        self, train: Ratings, n_factors: int, confidence: Confidence, reg: float, key: int, *, n_steps: int = 3
+        self,
+        train: Ratings,
+        n_factors: int,
+        confidence: Confidence,
+        reg: float,
+        key: int,
+        *,
+        n_steps: int = 3,
+        columns: tuple[str, ...] = (),
     ):
         self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
         power = confidence.reg_power
@@ -144,6 +159,8 @@ class ClickAlternation:
         self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
         self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
         self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
+        self.columns = columns
+        self.said = Said(encode(train.item_table, columns), self.by_item) if columns else None
         starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
         self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
 
@@ -159,36 +176,52 @@ class ClickAlternation:
 
     def step(self, number: int) -> float:
         """Items given users, then users given items; what is minimised, for each click."""
-        self.solve(self.by_item, self.items, self.users, self.n_steps)
+        prior = None if self.said is None else self.said.of(self.items)
+        self.solve(self.by_item, self.items, self.users, self.n_steps, prior=prior)
         cost = self.solve(self.by_user, self.users, self.items, self.n_steps)
-        sizes = np.einsum("rk,rk->r", self.items, self.items)
-        cost += float(sizes @ self.by_item.ridge)
+        away = self.items if self.said is None else self.items - self.said.of(self.items)
+        clicked = np.diff(self.by_item.starts) > 0
+        cost += float(np.einsum("rk,rk->r", away, away) @ (self.by_item.ridge * clicked))
         if not math.isfinite(cost):
             raise DivergedError(f"the fit left the finite numbers in pass {number + 1}.", hint="raise reg=.")
         return cost / self.clicks
 
-    def solve(self, own: ByClicks, X: np.ndarray, other: np.ndarray, n_steps: int, tolerance: float = 0.0) -> float:
+    def solve(
+        self,
+        own: ByClicks,
+        X: np.ndarray,
+        other: np.ndarray,
+        n_steps: int,
+        *,
+        prior: np.ndarray | None = None,
+        tolerance: float = 0.0,
+    ) -> float:
         """Solve X (R, W) given the other side, in place; both are turned into the eigenvectors of the other's gram.
 
         Returns:
-            Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X‖².
+            Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X - prior‖².
         """
         assert self.objective.confidence is not None
         sizes, vectors = np.linalg.eigh(kernels.gram(other))
         turned = np.ascontiguousarray(vectors[:, ::-1], np.float32)
         kernels.turn(other, turned)
         kernels.turn(X, turned)
+        prior = np.empty((0, X.shape[1]), np.float32) if prior is None else prior
+        kernels.turn(prior, turned)
         base = (self.objective.confidence.unseen * np.maximum(sizes[::-1], 0)).astype(np.float32)
         costs = np.empty(len(X))
-        given = own.starts, own.others, own.weights, other, base, own.ridge
+        given = own.starts, own.others, own.weights, other, base, own.ridge, prior
         kernels.half_step(own.cuts, *given, X, costs, n_steps, tolerance)
         return float(costs.sum())
 
     def factors(self) -> Factors:
         """What is fitted so far, the users solved to convergence."""
         users, items = self.users.copy(), self.items.copy()
-        if self.n_steps:
-            self.solve(self.by_user, users, items, 3 * self.n_factors + 20, CONVERGED)
+        if self.said is not None:
+            cold = np.diff(self.by_item.starts) == 0
+            items[cold] = self.said.of(items)[cold]
+        if self.n_steps or self.said is not None:
+            self.solve(self.by_user, users, items, 3 * self.n_factors + 20, tolerance=CONVERGED)
         k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(np.diff(self.by_item.starts)))
         return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables)
 
@@ -203,7 +236,38 @@ class ClickAlternation:
     def describe(self) -> dict[str, Any]:
         """What makes two fits the same."""
         fit = {"solver": "implicit_als", "n_factors": self.n_factors, "cg_steps": self.n_steps, "key": self.key}
+        fit["item_features"] = [*self.columns, *(() if self.said is None else self.said.features.names)]
         return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
+
+
+class Said:
+    """What items' features say of their factors: the ridge regression of the items that have clicks on their features.
+
+    It minimises  Σ_i ridge_i ‖q_i - Σ_f x_if w_f‖² + r Σ_f ‖w_f‖²,  r the mean of the items' ridges: so items and the
+    features' vectors w together minimise one sum, in turn.
+
+    Args:
+        features: of the items.
+        by_item: their clicks and ridges.
+    """
+
+    def __init__(self, features: Features, by_item: ByClicks):
+        from scipy.linalg import cho_factor
+        from scipy.sparse import csr_matrix
+
+        self.features, R = features, len(by_item.ridge)
+        weights = features.weight.astype(np.float64)
+        self.rows = csr_matrix((weights, features.index, features.starts), (R, max(features.n_features, 1)))
+        self.ridge = by_item.ridge * (np.diff(by_item.starts) > 0)
+        whole = (self.rows.T @ self.rows.multiply(self.ridge[:, None])).toarray()
+        self.factor = cho_factor(whole + float(by_item.ridge.mean()) * np.eye(len(whole)))
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """Rows (I, W) float32 that the features of all items say, given the items (I, W)."""
+        from scipy.linalg import cho_solve
+
+        said = cho_solve(self.factor, self.rows.T @ (self.ridge[:, None] * items))  # (F, W)
+        return np.ascontiguousarray(self.rows @ said, np.float32)
 
 
 def root_density(train: Ratings) -> float:
