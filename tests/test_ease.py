@@ -4,10 +4,11 @@ import clicks_battery
 import numpy as np
 import pytest
 
-from dotbias.errors import DataError, SettingError
+from dotbias.errors import DataError, ModelFileError, SettingError
 from dotbias.item_weights import ItemWeights
 from dotbias.ratings import Ids, Ratings
 from dotbias.solvers.ease import ease, nbytes
+from dotbias.storage.arrays import check_arrays
 
 
 def quick(train, **settings):
@@ -113,3 +114,24 @@ def test_a_valid_of_stars_is_refused():
     train, test = clicks_battery.parts()
     with pytest.raises(DataError, match="valid holds ratings with values"):
         quick(train, valid=replace(test, values=np.ones(len(test))))
+
+
+@pytest.mark.parametrize(
+    "name,change,said",
+    [
+        ("rows", lambda a: a[::-1].copy(), "rows does not rise"),
+        ("rows", lambda a: a + np.int32(1), "names rows outside"),
+        ("items", lambda a: a + np.int32(1), "names rows outside"),
+        ("weights", lambda a: a[:-1], "has the shape"),
+        ("weights", lambda a: a * np.float32("nan"), "NaN or infinities"),
+        ("starts", lambda a: a[::-1].copy(), "does not rise"),
+        ("precision", lambda a: a.astype(np.float64), "holds float64"),
+    ],
+)
+def test_a_hostile_model_is_refused(name, change, said):
+    train, _ = clicks_battery.parts()
+    state = quick(train.take(train.items < 59)).state()
+    sizes = train.n_users, 59
+    check_arrays(state.kind, state.arrays, state.settings, *sizes)
+    with pytest.raises(ModelFileError, match=said):
+        check_arrays(state.kind, state.arrays | {name: change(state.arrays[name])}, state.settings, *sizes)
