@@ -11,11 +11,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import MissingExtraError, SettingError, did_you_mean, require
+from .ratings import Feedback
 
-Feedback = Literal["stars", "clicks"]
 COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
 
 
@@ -72,7 +72,12 @@ class Fitter(NamedTuple):
 
 AUTO = "auto"
 FITTERS = (
-    Fitter(AUTO, "solvers.choice:auto", about="gibbs with everything that is there, or sgd where that takes too long"),
+    Fitter(
+        AUTO,
+        "solvers.choice:auto",
+        feedback=("stars", "clicks"),
+        about="gibbs with everything that is there, or sgd where that takes too long; of clicks ease, or implicit_als",
+    ),
     Fitter("mean", "baselines:mean", about="the mean rating"),
     Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
@@ -82,6 +87,14 @@ FITTERS = (
     Fitter("net", "gradient:fit_net", "torch", about="the lesson's neural net, by gradient"),
     Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
     Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
+    Fitter(
+        "implicit_als",
+        "solvers.implicit_als:implicit_als",
+        feedback=("clicks",),
+        about="factors by alternating least squares: clicks against everything not clicked",
+    ),
+    Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 
