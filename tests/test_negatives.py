@@ -110,7 +110,7 @@ def test_a_user_with_every_item_is_left_out_and_told():
     with pytest.warns(UserWarning, match="users who clicked every item: 1. Their 3 clicks"):
         source = ClickBatches(clicks)
     assert source.items.tolist() == [1]
-    with pytest.raises(DataError, match="nothing to compare with"):
+    with pytest.raises(DataError, match="every user has clicked every item"):
         ClickBatches(clicks.take(clicks.users == clicks.user_ids.row(1)))
 
 

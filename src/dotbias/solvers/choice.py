@@ -34,7 +34,7 @@ class Choice(NamedTuple):
     """A fitter and its settings.
 
     Attributes:
-        fitter: "gibbs" or "sgd".
+        fitter: "gibbs", "sgd" or "implicit_als".
         settings: what differs from its defaults.
         why: a sentence for people.
     """
@@ -67,7 +67,7 @@ def auto(
         checkpoint: as in the fitter that is chosen.
 
     Returns:
-        A Posterior (gibbs) or Factors (sgd).
+        A Posterior (gibbs) or Factors (sgd; of clicks, implicit_als).
 
     Warns:
         StoppedWarning: after Ctrl-C.
@@ -76,15 +76,15 @@ def auto(
         DataError: no ratings, or no finite ones.
         SettingError: a limit that is none; a checkpoint of another fit.
     """
-    from . import gibbs, sgd
+    from . import gibbs, implicit_als, sgd
 
     choice = choose(train, budget=budget, memory=memory)
-    fit = {"gibbs": gibbs, "sgd": sgd}[choice.fitter]
+    fit = {"gibbs": gibbs, "sgd": sgd, "implicit_als": implicit_als}[choice.fitter]
     return fit(train, valid=valid, rng=rng, progress=progress, checkpoint=checkpoint, **choice.settings)
 
 
 def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = "4GB") -> Choice:
-    """Gibbs with everything that is there, where an estimate says that the limits allow it; else SGD.
+    """Gibbs with everything that is there, where an estimate says that the limits allow it; else SGD. Of clicks: ALS.
 
     Args:
         train: the training ratings.
@@ -98,6 +98,8 @@ def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = 
 
     most_seconds = seconds_of(budget)
     most_bytes = min(amount(memory, BYTES, "memory", "'500MB', '4GB', or bytes."), 2.0 * LARGEST)
+    if train.feedback == "clicks":
+        return Choice("implicit_als", {}, "implicit_als: these are clicks, and it takes any number of items and users.")
     (seconds, size), settings = estimate(train), everything(train)
     cost = f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
     limits = f"{most_seconds:.3g} s and {most_bytes / 1e9:.2g} GB"
