@@ -34,18 +34,19 @@ def test_the_net_is_a_module_and_may_drop_out():
     assert scorer.objective.link == "sigmoid" and scorer.objective.negatives == 8
 
 
-def test_the_ridge_is_the_one_asked_for():
+@pytest.mark.parametrize("sparse", [True, False])
+def test_the_ridge_is_the_one_asked_for(sparse):
     """Over an epoch a row decays by twice its ridge, in units of the summed loss, however often it comes."""
     train, _ = clicks_battery.parts(n_users=300, n_items=40)
     batches = ClickBatches(train, bs=100, negatives=2)
-    model = EmbeddingDotBias(train.n_users, train.n_items, n_factors=2, rng=0)
+    model = EmbeddingDotBias(train.n_users, train.n_items, n_factors=2, sparse=sparse, rng=0)
     groups = ridge_groups(model, batches, pairs=3, reg=0.5, reg_once=4.0)
     assert [len(g["params"]) for g in groups] == [2, 2]
     for group, rows, counts in zip(groups, ("users", "items"), (train.user_counts, train.item_counts), strict=True):
         total = np.zeros(len(counts))
-        for seed in range(200):
-            for batch in batches.shuffled(seed):
-                total[torch.unique(getattr(batch, rows)).numpy()] += 1 / 200
+        for batch in (batch for seed in range(200) for batch in batches.shuffled(seed)):
+            decayed = torch.unique(getattr(batch, rows)).numpy() if sparse else slice(None)
+            total[decayed] += 1 / 200
         spent = total * group["l2"][:, 0].numpy() * 100 * 3
         seen = counts > 0
         expected = 2 * (0.5 * counts + 4.0)
@@ -74,3 +75,8 @@ def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path):
     assert small(train, n_epochs=3, rng=0, checkpoint=tmp_path / "c").users.tobytes() == whole
     with pytest.raises(SettingError, match="another"):
         small(train, n_epochs=3, rng=0, checkpoint=tmp_path / "c", negatives=2)
+
+
+def test_a_large_table_is_learned_sparsely(monkeypatch):
+    monkeypatch.setattr("dotbias.classifier.SPARSE", 0)
+    clicks_battery.beats_popularity(small)

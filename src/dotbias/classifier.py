@@ -28,6 +28,7 @@ from .scorer import Scorer
 from .settings import Count, NotNegative, Positive, Share, checked
 
 MOST_BATCHES = 500  # of an epoch
+SPARSE = 4  # rows for each pair of a batch, from which on the others are left alone
 LOSSES = {"bce": losses.bce, "bpr": losses.bpr}
 
 
@@ -43,15 +44,15 @@ def classifier(
     keep_best: bool = False,
     model: Literal["dot", "dot_bias", "net"] = "dot_bias",
     loss: Literal["bce", "bpr"] = "bce",
-    negatives: Count = 8,
+    negatives: Count = 4,
     alpha: NotNegative = 0.0,
     n_factors: Count = 64,
     hidden: Sequence[Count] = (64, 32),
     dropout: Share = 0.0,
-    n_epochs: Count = 16,
+    n_epochs: Count = 20,
     lr: Positive = 0.01,
     reg: NotNegative = 0.0,
-    reg_once: NotNegative = 2.0,
+    reg_once: NotNegative = 2.5,
     bs: Count | None = None,
 ) -> Scorer:
     """Fit a model of the lesson to clicks, by Adam and one cycle.
@@ -88,7 +89,8 @@ def classifier(
     """
     g = numpy_rng(rng)
     bs = max(1024, -(-len(train) // MOST_BATCHES)) if bs is None else bs
-    net = _model(model, train, n_factors, hidden, dropout, g)
+    sparse = train.n_users + train.n_items > SPARSE * bs * (1 + negatives)
+    net = _model(model, train, n_factors, hidden, dropout, sparse, g)
     batches = ClickBatches(train, bs=bs, negatives=negatives, alpha=alpha)
     learner = Learner(
         net,
@@ -106,11 +108,17 @@ def classifier(
 
 
 def _model(
-    name: str, train: Ratings, n_factors: int, hidden: Sequence[int], dropout: float, rng: np.random.Generator
+    name: str,
+    train: Ratings,
+    n_factors: int,
+    hidden: Sequence[int],
+    dropout: float,
+    sparse: bool,
+    rng: np.random.Generator,
 ) -> EmbeddingDot | EmbeddingDotBias | EmbeddingNet:
     """The model without a range: what it gives are log-odds."""
     sizes: dict[str, Any] = {"n_users": train.n_users, "n_items": train.n_items, "n_factors": n_factors}
-    sizes |= {"init": "library", "sparse": True, "rng": rng}
+    sizes |= {"init": "library", "sparse": sparse, "rng": rng}
     if name == "net":
         return EmbeddingNet(**sizes, hidden=hidden, dropout=dropout, hidden_dropout=dropout)
     return EmbeddingDot(**sizes) if name == "dot" else EmbeddingDotBias(**sizes)
@@ -126,18 +134,18 @@ def ridge_groups(
 ) -> list[dict[str, Any]]:
     """A group per embedding, with an ``l2`` per row, and one without for the rest: see this module for the objective.
 
-    The loss is a mean over a batch's pairs (so many to a click), and a row decays once in each batch in which it comes,
-    however often: so a ridge of R on the sum is an l2 of 2 R / (pairs in a batch · batches that it comes in), as
-    expected.
+    The loss is a mean over a batch's pairs (so many to a click). A row decays once in each batch, or, of a sparse
+    embedding, in each in which it comes, however often: so a ridge of R on the sum is an l2 of
+    2 R / (pairs in a batch · batches in which it decays), as expected.
     """
     clicks, n = batches.ratings, len(batches)
     share = batches.unclicked.shares() * batches.negatives * len(clicks)
     visits = {"u": clicks.user_counts, "i": clicks.item_counts + share}
     groups: list[dict[str, Any]] = []
     for name, counts in (("u", clicks.user_counts), ("i", clicks.item_counts)):
-        expected = n * -np.expm1(-visits[name] / n)  # of n batches, those in which a row comes
+        expected = n * -np.expm1(-visits[name] / n) if getattr(model, name).sparse else np.full(len(counts), float(n))
         ridge = 2 * (reg * counts + reg_once) / (batches.bs * pairs * np.maximum(expected, 1e-9))
-        l2 = torch.from_numpy(np.where(visits[name] > 0, ridge, 0).astype(np.float32))[:, None]
+        l2 = torch.from_numpy(np.where(expected > 0, ridge, 0).astype(np.float32))[:, None]
         biased = [getattr(model, f"{name}b").weight] if isinstance(model, EmbeddingDotBias) else []
         groups.append({"params": [getattr(model, name).weight, *biased], "l2": l2})
     known = {id(p) for group in groups for p in group["params"]}

@@ -157,11 +157,11 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
 
 def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
-    from ..evaluation import SHOWN, evaluate
+    from ..evaluation import evaluate, metrics_for
 
     seconds = about["seconds"]
     with common.timed(seconds, "evaluate"):
-        report = evaluate(fitted.scorer, held, train=train, metrics=SHOWN)
+        report = evaluate(fitted.scorer, held, train=train, metrics=metrics_for(held, train, shown=True))
     if not json:
         common.show_report(Page(), report)
         Page().say(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")
