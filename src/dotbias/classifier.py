@@ -76,7 +76,7 @@ def classifier(
         lr: peak of the one-cycle schedule.
         reg: ridge on a row, for each of its clicks.
         reg_once: ridge on a row, once.
-        bs: clicks per batch; None: 1,024, or more where an epoch would have over MOST_BATCHES.
+        bs: clicks per batch; None: 256, or more where an epoch would have over MOST_BATCHES.
 
     Returns:
         Factors with a sigmoid link, or a ModuleScorer of the net. A score is the probability of a click where there is
@@ -88,7 +88,7 @@ def classifier(
         DivergedError: if the loss is no longer a finite number.
     """
     g = numpy_rng(rng)
-    bs = max(1024, -(-len(train) // MOST_BATCHES)) if bs is None else bs
+    bs = max(256, -(-len(train) // MOST_BATCHES)) if bs is None else bs
     sparse = train.n_users + train.n_items > SPARSE * bs * (1 + negatives)
     net = _model(model, train, n_factors, hidden, dropout, sparse, g)
     batches = ClickBatches(train, bs=bs, negatives=negatives, alpha=alpha)

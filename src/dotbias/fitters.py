@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from .errors import DataError, MissingExtraError, SettingError, did_you_mean, require
+from .errors import DataError, MissingExtraError, SettingError, arg, did_you_mean, require
 from .ratings import Feedback, Ratings
 
 COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
@@ -141,9 +141,9 @@ def check_feedback(fit: Callable[..., Any], ratings: Ratings, name: str = "train
     others = ", ".join(f.name for f in FITTERS if ratings.feedback in f.feedback)
     if ratings.feedback == "clicks":
         what = f"{name} holds clicks, without ratings; {known.name} takes ratings."
-        raise DataError(what, hint=f"fit clicks by one of {others}; or name the column of ratings.")
+        raise DataError(what, hint=f"for clicks: {others}; or name the column of ratings: {arg('rating')}…")
     what = f"{name} holds ratings; {known.name} takes clicks."
-    hint = f"{name}.as_clicks(), or as_clicks(at_least=4) of what was liked; or fit ratings by one of {others}."
+    hint = f"read them as clicks: {arg('rating', False)}, or {name}.as_clicks(at_least=4); for ratings: {others}."
     raise DataError(what, hint=hint)
 
 
