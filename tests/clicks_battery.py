@@ -1,8 +1,8 @@
 """What every fitter of clicks must satisfy, as plain functions that take one; those of ``battery`` that suit it, too.
 
-    @pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
-    def test_battery(check):
-        check(partial(implicit_als, n_factors=4))
+@pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
+def test_battery(check):
+    check(partial(implicit_als, n_factors=4))
 """
 
 from dataclasses import replace
@@ -164,6 +164,14 @@ def survives_the_disk(fit):
     assert not offers(before.scorer, FoldsIn) or before.recommend_for({"a3": 1}) == after.recommend_for({"a3": 1})
 
 
+def nobody_gets_what_is_popular(fit):
+    """A user without clicks, and one who is not known at all, are recommended popular items first."""
+    train, _ = parts()
+    scorer = fit(train, rng=0)
+    first = np.argsort(-scorer.rank_all(np.array([0, -1], np.int32)), axis=1)[:, :5].ravel()
+    assert train.item_counts[first].min() > np.median(train.item_counts)
+
+
 def newcomers_are_taken(fit):
     """A newcomer with a known user's clicks is ranked like that user, an empty one as nobody; items likewise."""
     train, _ = parts()
@@ -211,6 +219,7 @@ CHECKS = (
     counts_are_taken,
     stars_are_refused,
     survives_the_disk,
+    nobody_gets_what_is_popular,
     newcomers_are_taken,
     bad_settings_are_refused,
 )

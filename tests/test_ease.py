@@ -7,7 +7,6 @@ import pytest
 from dotbias.errors import DataError, SettingError
 from dotbias.item_weights import ItemWeights
 from dotbias.ratings import Ids, Ratings
-from dotbias.solvers import ease as _  # noqa: F401  the function; the module is below
 from dotbias.solvers.ease import ease, nbytes
 
 
@@ -82,8 +81,8 @@ def test_the_most_clicked_items_only():
     assert isinstance(scorer, ItemWeights) and len(scorer.rows) == 20 and "20 of 60 items" in repr(scorer)
     assert train.item_counts[scorer.rows].min() >= np.sort(train.item_counts)[-20]
     others = np.setdiff1d(np.arange(train.n_items), scorer.rows)
-    assert not scorer.rank_all(np.arange(20))[:, others].any() and scorer.rank_all(np.arange(20)).any()
-    assert not scorer.fold_in_user(others[:2], np.ones(2)).rank().any()
+    assert not scorer.rank_all(np.arange(20))[:, others].any() and scorer.rank_all(np.arange(20)).max() > 0.1
+    assert scorer.fold_in_user(others[:2], np.ones(2)).rank().max() < 1e-6
 
 
 def test_more_items_than_the_memory_allows_are_refused():

@@ -1,4 +1,4 @@
-"""What SGD, ALS and implicit ALS share: progress, valid and the best on it, checkpoints, Ctrl-C."""
+"""What the solvers that make passes share: progress, valid and the best on it, checkpoints, Ctrl-C."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -12,21 +12,23 @@ from dotbias.errors import DataError, FileError, ModelFileError, SettingError, S
 from dotbias.schedules import constant
 from dotbias.solvers import _threads
 from dotbias.solvers.als import als
+from dotbias.solvers.bpr import bpr
 from dotbias.solvers.implicit_als import implicit_als
 from dotbias.solvers.sgd import sgd
 
 N = 8
 
 
-def clicked(train, *, valid=None, **settings):
-    """implicit_als on who rated what."""
-    return implicit_als(train.as_clicks(), valid=None if valid is None else valid.as_clicks(), **settings)
+def clicked(fit, train, *, valid=None, **settings):
+    """A fit of who rated what."""
+    return fit(train.as_clicks(), valid=None if valid is None else valid.as_clicks(), **settings)
 
 
 FITS = {
     "sgd": partial(sgd, n_factors=8, n_epochs=N, reg=0.03, lr=constant(0.03)),
     "als": partial(als, n_factors=4, n_epochs=N, reg=0.05),
-    "implicit_als": partial(clicked, n_factors=4, n_epochs=N, reg=0.05),
+    "implicit_als": partial(clicked, implicit_als, n_factors=4, n_epochs=N, reg=0.05),
+    "bpr": partial(clicked, bpr, n_factors=4, n_epochs=N, lr=constant(0.05)),
 }
 OVERFITS = {
     "sgd": partial(sgd, n_factors=16, n_epochs=20, lr=constant(0.05), reg=0, reg_once=0),

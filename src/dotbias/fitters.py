@@ -76,7 +76,7 @@ FITTERS = (
         AUTO,
         "solvers.choice:auto",
         feedback=("stars", "clicks"),
-        about="gibbs with everything that is there, or sgd where that takes too long; of clicks, implicit_als",
+        about="gibbs with everything that is there, or sgd where that takes too long; of clicks ease, or implicit_als",
     ),
     Fitter("mean", "baselines:mean", about="the mean rating"),
     Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
@@ -105,9 +105,8 @@ FITTERS = (
         feedback=("clicks",),
         about="factors by alternating least squares: clicks against everything not clicked",
     ),
-    Fitter(
-        "ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, in closed form"
-    ),
+    Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .errors import DataError
 from .ids import Tables
-from .scorer import FoldsIn, Ranks, Scorer, State, Stored
+from .scorer import FoldsIn, Ranks, Scorer, State, Stored, ties
 
 FEW = 8  # users: for so few, rows of the weights are gathered; more are one matrix product
 ARRAYS = ("rows", "weights", "precision", "starts", "items")
@@ -25,6 +26,8 @@ ARRAYS = ("rows", "weights", "precision", "starts", "items")
 @dataclass(frozen=True, eq=False, repr=False)
 class ItemWeights:
     """Weights between M of I items, and who clicked them. The other items score 0, and so does everything for nobody.
+
+    To each rank is added a millionth of the item's share of the clicks, so that of equals the more popular is first.
 
     Attributes:
         rows: (M,) int32 item rows, rising: the items that have weights. Position m stands for the item rows[m].
@@ -59,13 +62,13 @@ class ItemWeights:
         return np.clip(self.rank_all(users), 0, 1)
 
     def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        """Summed weights of pairs of rows (B,), (B,) -> (B,) float32; 0 for cold rows."""
+        """Summed weights of pairs of rows (B,), (B,) -> (B,) float32; next to 0 for cold rows."""
         users, at = np.asarray(users), self._positions(items)
         out = np.zeros(len(users), np.float32)
         order = np.argsort(users, kind="stable")
         for block in np.split(order, np.flatnonzero(np.diff(users[order])) + 1) if len(order) else ():
             clicked, known = self._clicked(int(users[block[0]])), block[at[block] >= 0]
-            out[known] = self.weights[np.ix_(clicked, at[known])].sum(axis=0)
+            out[known] = self.weights[np.ix_(clicked, at[known])].sum(axis=0) + self._ties[at[known]]
         return out
 
     def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
@@ -73,12 +76,12 @@ class ItemWeights:
         out = np.zeros((len(users), self.n_items), np.float32)
         if len(users) <= FEW:
             for k, user in enumerate(users):
-                out[k, self.rows] = self.weights[self._clicked(int(user))].sum(axis=0)
+                out[k, self.rows] = self.weights[self._clicked(int(user))].sum(axis=0) + self._ties
             return out
         clicks = np.zeros((len(users), len(self.rows)), np.float32)
         for k, user in enumerate(users):
             clicks[k, self._clicked(int(user))] = 1
-        out[:, self.rows] = clicks @ self.weights
+        out[:, self.rows] = clicks @ self.weights + self._ties
         return out
 
     # Newcomers -------------------------------------------------------------------------------------------------
@@ -90,7 +93,7 @@ class ItemWeights:
         _check_pairs(items, values)
         at = np.unique(self._positions(items))
         ranks = np.zeros(self.n_items, np.float32)
-        ranks[self.rows] = self.weights[at[at >= 0]].sum(axis=0)
+        ranks[self.rows] = self.weights[at[at >= 0]].sum(axis=0) + self._ties
         return ItemWeightsPart(ranks)
 
     def fold_in_item(
@@ -121,6 +124,11 @@ class ItemWeights:
         """The ItemWeights whose :meth:`state` this is, to the bit."""
         n_items = int(arrays["rows"].max(initial=-1)) + 1 if tables is None else tables.n_items
         return cls(**{name: arrays[name] for name in ARRAYS}, n_items=n_items, tables=tables)
+
+    @cached_property
+    def _ties(self) -> np.ndarray:
+        """What is added to ranks (M,) float32."""
+        return ties(np.bincount(self.items, minlength=len(self.rows)))
 
     def _clicked(self, user: int) -> np.ndarray:
         """Positions of what a user clicked; none for a cold user."""

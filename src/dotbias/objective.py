@@ -11,7 +11,7 @@ does it for one newcomer, and tests hold both against :meth:`Objective.half_step
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ import numpy as np
 from .errors import SettingError
 
 Link = Literal["identity", "sigmoid"]
-Loss = Literal["squared", "logistic", "clicks"]
+Loss = Literal["squared", "logistic", "clicks", "pairs"]
 Side = Literal["user", "item"]
 Quadratic = tuple[float, np.ndarray, np.ndarray]  # cost, its gradient's pull (n,) and its curvature (n,), by rating
+MOST_PAIRS = 1 << 20  # of a click and an item not clicked, in one half-step
 
 
 class Ridge(NamedTuple):
@@ -74,6 +75,8 @@ class Objective:
     Attributes:
         loss: "squared": (y - f)². "logistic": cross entropy of the sigmoid, for y scaled to 0..1 by ``y_range``.
             "clicks": squared, to 1 for each click and to 0 for every pair, as ``confidence`` weighs them.
+            "pairs": -ln σ(z_ui - z_uj) of each click i and the mean item j that u did not click (Rendle et al. 2009);
+            of an item, whose clicks are no pairs among its users, the logistic loss.
         link: from z to a score f: "identity" (clipped to ``y_range``) or "sigmoid" (``y_range`` are its asymptotes).
         y_range: (low, high) on the ratings' scale.
         user_reg: what a user is shrunk by.
@@ -87,23 +90,24 @@ class Objective:
     y_range: tuple[float, float] = (-np.inf, np.inf)
     user_reg: Ridge = Ridge(1.0, 1.0)
     item_reg: Ridge = Ridge(1.0, 1.0)
-    confidence: Confidence | None = None
-    negatives: float = 0.0
+    confidence: Confidence | None = field(default=None, kw_only=True)
+    negatives: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, value, known in (
             ("link", self.link, ("identity", "sigmoid")),
-            ("loss", self.loss, ("squared", "logistic", "clicks")),
+            ("loss", self.loss, ("squared", "logistic", "clicks", "pairs")),
         ):
             if value not in known:
                 raise SettingError(f"{name} is {value!r}.", hint=" or ".join(map(repr, known)))
         low, high = map(float, self.y_range)  # a np.float64 here would turn float32 scores into float64
         if not low < high:
             raise SettingError(f"y_range is {self.y_range}.", hint="its first number must be below its second.")
-        if (self.link == "sigmoid" or self.loss == "logistic") and not np.isfinite(high - low):
+        odds = self.loss in ("logistic", "pairs")
+        if (self.link == "sigmoid" or odds) and not np.isfinite(high - low):
             raise SettingError(f"a sigmoid has no range from {low} to {high}.", hint="y_range=(0, 1), say.")
-        if self.loss == "logistic" and self.link != "sigmoid":
-            raise SettingError("the logistic loss needs the sigmoid.", hint="link='sigmoid'.")
+        if odds and self.link != "sigmoid":
+            raise SettingError(f"the loss {self.loss!r} needs the sigmoid.", hint="link='sigmoid'.")
         if (self.loss == "clicks") != (self.confidence is not None):
             raise SettingError(f"the loss {self.loss!r} and confidence={self.confidence}.", hint="clicks have one.")
         if self.loss == "clicks" and self.link != "identity":
@@ -163,6 +167,8 @@ class Objective:
         offset, values = np.asarray(offset, np.float64), np.asarray(values, np.float64)
         if self.link == "identity":
             return _ridge(a, values - offset, penalty, w)
+        if self.loss == "pairs" and side == "user":
+            return _pairs(a, offset, values > 0, penalty)
         return _newton(a, penalty, lambda x: self._expand(offset + a @ x, values, w))
 
     def penalty(self, side: Side, n_factors: int, count: float) -> np.ndarray:
@@ -188,7 +194,7 @@ class Objective:
         """Under a sigmoid: the summed loss, half its downhill gradient in z, half its curvature (n,)."""
         low, high = self.y_range
         s = sigmoid(z)
-        if self.loss == "logistic":
+        if self.loss in ("logistic", "pairs"):
             t = (values - low) / (high - low)
             cost = float(w @ (np.logaddexp(0.0, z) - t * z))  # -t ln s - (1 - t) ln(1 - s)
             return cost, w * (t - s) / 2, w * s * (1 - s) / 2
@@ -260,6 +266,43 @@ def _newton(
             if damping > 1e12:
                 break
     return x
+
+
+def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """argmin Σ_i mean_j softplus(-(z_i - z_j)) + Σ penalty x², z = offset + a x, i clicked, j not: (1 + K,).
+
+    A constant cancels, so the bias is 0. Of very many pairs, every k-th j stands for all.
+    """
+    positive, others = np.flatnonzero(clicked), np.flatnonzero(~clicked)
+    if not len(positive) or not len(others):
+        return np.zeros(a.shape[1])
+    others = others[:: -(-len(positive) * len(others) // MOST_PAIRS)]
+    own, other = a[positive, 1:], a[others, 1:]  # (n, K), (m, K)
+    gap, ridge = offset[positive][:, None] - offset[others], penalty[1:]
+
+    def expand(x: np.ndarray) -> tuple[float, np.ndarray]:
+        z = gap + (own @ x)[:, None] - other @ x  # (n, m)
+        return float(np.logaddexp(0.0, -z).sum()) / len(others) + float(ridge @ x**2), sigmoid(-z)
+
+    x: np.ndarray = np.zeros(own.shape[1])
+    (cost, s), damping = expand(x), 1e-3
+    for _ in range(50):
+        bend = s * (1 - s) / (2 * len(others))  # half the curvature, as of the ridge
+        g: np.ndarray = (own.T @ s.sum(1) - other.T @ s.sum(0)) / (2 * len(others)) - ridge * x
+        cross = own.T @ bend @ other
+        h = (own.T * bend.sum(1)) @ own + (other.T * bend.sum(0)) @ other - cross - cross.T + np.diag(ridge)
+        step: np.ndarray = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
+        after, new = expand(x + step)
+        if after > cost:
+            damping *= 10
+            if damping > 1e12:
+                break
+            continue
+        small = cost - after <= 1e-10 * cost
+        x, cost, s, damping = x + step, after, new, damping / 10
+        if small:
+            break
+    return np.concatenate([[0.0], x])
 
 
 def _finite(x: float) -> float | None:

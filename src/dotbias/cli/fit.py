@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 HELP = (
     "auto; of ratings: gibbs, sgd, als, dot_bias, net, dot, knn, bias, popular or mean; "
-    "of clicks: implicit_als, ease, classifier, knn or popular."
+    "of clicks: implicit_als, ease, bpr, classifier, knn or popular."
 )
 
 

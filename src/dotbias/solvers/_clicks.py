@@ -45,7 +45,7 @@ def weights_of(train: Ratings, count_power: float) -> np.ndarray:
     """Each click's weight, count^count_power (N,) float32; (0,) where all are 1."""
     if train.counts is None or count_power == 0:
         return np.empty(0, np.float32)
-    return train.counts if count_power == 1 else train.counts**np.float32(count_power)
+    return train.counts if count_power == 1 else train.counts ** np.float32(count_power)
 
 
 def ndcg(factors: Factors, train: Ratings, valid: Ratings, *, depth: int = DEPTH) -> float:

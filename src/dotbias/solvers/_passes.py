@@ -1,4 +1,4 @@
-"""What the solvers that make passes share around their loops: passes, valid, the best on it, checkpoints, Ctrl-C, divergence.
+"""What solvers share around their loops: passes, valid, the best on it, checkpoints, Ctrl-C, divergence.
 
 A fit is an :class:`Underway`: it can make a pass, say what it has fitted, and be put away and back. This module knows
 nothing of how a pass is made.
@@ -121,9 +121,7 @@ def run(
     return factors
 
 
-def make_pass(
-    fit: Underway, number: int, valid: Ratings | None, best: Best, *, keep_best: bool
-) -> dict[str, float]:
+def make_pass(fit: Underway, number: int, valid: Ratings | None, best: Best, *, keep_best: bool) -> dict[str, float]:
     """One pass; "train" and "valid" (where there is a valid), and "seconds" that the pass took."""
     began = time.perf_counter()
     values, seconds = {"train": fit.step(number)}, time.perf_counter() - began

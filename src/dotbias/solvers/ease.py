@@ -28,7 +28,7 @@ BLOCK = 1 << 22  # item × item cells that are handled at once, beside the matri
 def ease(
     train: Ratings,
     *,
-    reg: Positive = 200.0,
+    reg: Positive = 400.0,
     n_items: Count | None = None,
     memory: Positive | str = "2GB",
     valid: Ratings | None = None,
@@ -121,11 +121,12 @@ def _invert(matrix: np.ndarray) -> np.ndarray:
     Raises:
         DivergedError: where rounding leaves it no longer positive.
     """
-    from scipy.linalg.lapack import spotrf, spotri
+    from scipy.linalg import get_lapack_funcs
 
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (matrix,))
     upside = matrix.T  # the same numbers in the order of columns, which LAPACK overwrites
-    lower, failed = spotrf(upside, lower=1, clean=0, overwrite_a=1)
-    inverse, failed_too = spotri(lower, lower=1, overwrite_c=1) if not failed else (lower, failed)
+    lower, failed = potrf(upside, lower=1, clean=0, overwrite_a=1)
+    inverse, failed_too = potri(lower, lower=1, overwrite_c=1) if not failed else (lower, failed)
     if failed or failed_too or not np.isfinite(np.diag(inverse)).all():
         raise DivergedError("the clicks' matrix cannot be inverted in float32.", hint="raise reg=.")
     assert np.shares_memory(inverse, matrix)
