@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dotbias import losses, storage
 from dotbias.errors import DataError, SettingError
+from dotbias.gradient import collab_learner
 from dotbias.learner import Learner
 from dotbias.models import EmbeddingDot, EmbeddingDotBias, EmbeddingNet
 from dotbias.negatives import ClickBatches, Unclicked, item_weights
@@ -110,7 +111,7 @@ def test_a_user_with_every_item_is_left_out_and_told():
     with pytest.warns(UserWarning, match="users who clicked every item: 1. Their 3 clicks"):
         source = ClickBatches(clicks)
     assert source.items.tolist() == [1]
-    with pytest.raises(DataError, match="nothing to compare with"):
+    with pytest.raises(DataError, match="every user has clicked every item"):
         ClickBatches(clicks.take(clicks.users == clicks.user_ids.row(1)))
 
 
@@ -164,6 +165,13 @@ def test_every_model_of_the_lesson_learns_clicks(clicks, model, loss):
 def test_the_same_rng_gives_the_same_bits(clicks):
     first, again, other = (fitted(clicks, rng=rng).scorer().users.tobytes() for rng in (0, 0, 1))
     assert first == again != other
+
+
+def test_collab_learner_of_clicks_is_a_classifier(clicks):
+    learner = collab_learner(clicks, n_factors=4, rng=0)
+    assert learner.model.range.y_range is None and learner.loss_function is losses.bce
+    learner.fit(5, 0.02)
+    assert auc(learner.scorer(), clicks) > 0.75
 
 
 def test_log_odds_are_those_of_the_data():

@@ -43,8 +43,10 @@ def scorer_of(model: nn.Module, train: Ratings, loss: Loss, examples: Examples) 
     """A module fitted to train, as a Scorer: Factors where it is a ``BilinearModule``, else a ModuleScorer.
 
     Rows that train never rated are cold: zero bias and factors; for a module of the user's own, the examples' mean.
+    So are users without an example: those who clicked everything.
     """
-    seen, objective = (train.user_counts > 0, train.item_counts > 0), objective_of(loss, train, examples.values)
+    learned = np.bincount(examples.users, minlength=train.n_users) > 0
+    seen, objective = (learned, train.item_counts > 0), objective_of(loss, train, examples.values)
     if not isinstance(model, BilinearModule):
         mean = float(examples.values.mean(dtype=np.float64))
         return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
