@@ -29,7 +29,7 @@ def everything(train: Ratings, *, rng: int, **settings):
     """Gibbs with all that is at hand, whether or not ``auto`` would afford it."""
     usual = {
         "histories": True,
-        "days": train.times is not None,
+        "sessions": train.times is not None,
         "item_features": usable(train.item_table),
         "user_features": usable(train.user_table),
     }

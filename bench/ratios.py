@@ -44,7 +44,7 @@ if what == "sgd":
     short, long = 5, 25
 else:
     sides = {"item_features": usable(train.item_table), "user_features": usable(train.user_table)}
-    settings = {"histories": True, "days": train.times is not None, **sides}
+    settings = {"histories": True, "sessions": train.times is not None, **sides}
     fit = lambda n, r: gibbs(r, n_factors=int(k), n_sweeps=n, noise=0.7, keep=1, rng=0, **settings)
     short, long = 10, 40
 fit(short, few)

@@ -41,7 +41,7 @@ def fit():
     start = time.perf_counter()
     sgd(few, n_epochs=1), als(few, n_epochs=1)
     for ordinal in (False, True):
-        gibbs(few, n_sweeps=2, histories=True, days=True, item_features=["genres"], ordinal=ordinal)
+        gibbs(few, n_sweeps=2, histories=True, sessions=True, item_features=["genres"], ordinal=ordinal)
     return time.perf_counter() - start
 print("seconds", fit() - fit())
 """

@@ -57,5 +57,5 @@ def dense(p, c):
         factors.append(w.factors + x @ w.feature_factors)
     for r, (u, i, d) in enumerate(zip(*p.columns, strict=True)):
         a, b, t = factors[0][u], factors[1][i], factors[2][d]
-        out[r] += bias[0][u] + bias[1][i] + bias[2][d] + a @ b + t @ (a + b)
+        out[r] += bias[0][u] + bias[1][i] + bias[2][d] + (a + t) @ b
     return out

@@ -29,13 +29,13 @@ def test_small_data_get_gibbs_with_what_is_there(world):
         "item_features": ("year", "genres"),
         "user_features": (),
         "histories": True,
-        "days": True,
+        "sessions": True,
     }
     assert choice.everything(replace(world.ratings, times=None, item_table=None)) == {
         "item_features": (),
         "user_features": (),
         "histories": True,
-        "days": False,
+        "sessions": False,
     }
 
 

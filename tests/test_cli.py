@@ -1,6 +1,7 @@
 """The command line as a person and as a program meets it: tables, JSON, exit codes, never a traceback."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -167,7 +168,7 @@ def test_gibbs_by_name_is_autos_gibbs(run, files):
     few = ("--set", "n_sweeps=5", "--json")
     results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
     auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
-    assert auto == named and named["settings"]["histories"] is True and named["settings"]["days"] is True
+    assert auto == named and named["settings"]["histories"] is True and named["settings"]["sessions"] is True
 
 
 def test_times_and_orders(run, files):
@@ -346,6 +347,37 @@ def test_data_commands(run, files):
     assert run("data", "fetch", "ml-100k")[0] == 5
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("recommend model 1", ("there is no model in model", "dotbias fit RATINGS -o FOLDER")),
+        ("recommend '' 1", ("'' is no path", "name a file or a folder")),
+        ("similar m ''", ("no item is named", "a part of its title")),
+        ("evaluate m test.csv", ("say --test test.csv",)),
+        ("evaluate m", ("no held-out ratings", "say --test FILE")),
+        ("data show all.csv --items /", ("/ is a folder, not a file",)),
+        ("data show all.csv --users nowhere.csv", ("there is no file nowhere.csv",)),
+    ],
+)
+def test_errors_say_what_to_type(run, files, command, words):
+    if " m" in command and "model" not in command:
+        assert run("fit", "train.csv", "--fitter", "bias", "-o", "m")[0] == 0
+    code, _, err = run(*shlex.split(command))
+    assert code in (2, 3, 4) and all(word in err for word in words)
+
+
+def test_a_wrong_limit_is_no_fault_of_the_model(run, files, monkeypatch):
+    assert run("fit", "train.csv", "--fitter", "bias", "-o", "m")[0] == 0
+    monkeypatch.setenv("DOTBIAS_MAX_BYTES", "abc")
+    code, _, err = run("recommend", "m", "1")
+    assert code == 2 and "DOTBIAS_MAX_BYTES is 'abc'" in err and "whole number of bytes" in err
+
+
+def test_a_fit_that_saves_says_that_it_fits_twice(run, files):
+    assert "; then once more on all" in run("fit", "train.csv", "--fitter", "bias", "-o", "m")[2]
+    assert "once more" not in run("fit", "train.csv", "--fitter", "bias")[2]
+
+
 def test_lr_find(run, files):
     code, out, _ = run("lr-find", "all.csv", "--json")
     assert code == 0
@@ -353,7 +385,8 @@ def test_lr_find(run, files):
     assert len(sweep["lrs"]) == len(sweep["losses"])
     assert 1e-4 < sweep["suggestion"] < 1
     code, out, _ = run("lr-find", "all.csv")
-    assert "suggestion: lr =" in out
+    marked = next(line for line in out.split("\n") if "<- suggestion" in line)
+    assert f"suggestion: lr = {marked.split()[0]}, where" in out
 
 
 def test_doctor(run):
@@ -382,3 +415,10 @@ def test_the_demos_next_commands_can_be_typed(monkeypatch, tmp_path):
     assert program() == "dotbias"
     monkeypatch.setattr(sys, "argv", [str(place), "demo"])
     assert program() == "dotbias"
+
+
+@pytest.mark.parametrize(("separator", "spelled"), [(";", "semicolon"), ("|", "pipe"), ("\t", "tab"), (",", ",")])
+def test_a_separator_in_a_hint_can_be_typed(run, tmp_path, separator, spelled):
+    rows = [f"sep={separator}", "user,item,rating", "1,2,3"]
+    (tmp_path / "x.csv").write_text("\n".join(rows).replace(",", separator) + "\n")
+    assert f"--separator {spelled}." in run("data", "show", "x.csv")[2]

@@ -146,6 +146,14 @@ def test_what_does_not_fit_becomes_blocks(monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("columns", "width"), [("40", 40), ("0", None), ("x", None), ("", None), (None, None)])
+def test_columns_says_how_wide_a_pipe_is(monkeypatch, columns, width):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert Page().width == width
+
+
 def test_dots_are_plain_where_the_encoding_has_no_ellipsis(monkeypatch):
     shown = lines(monkeypatch, [(1, "2.5", "x" * 50)], width=40, encoding="latin-1")
     assert shown[1].endswith("x...")

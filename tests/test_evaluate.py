@@ -65,7 +65,7 @@ def test_cold_counts_without_train_are_inferred_or_unknown():
     assert report.n_cold_users is None and report.n_cold_rows == len(both) and report.warm == {}
     report = evaluate(scorer, dataclasses.replace(test, cold=None))
     assert report.n_cold_rows is None and report.warm == {}
-    assert "?" in repr(report)
+    assert "is not known" in repr(report)
 
 
 def test_json_keys():
@@ -240,6 +240,24 @@ def test_a_person_can_read_it():
         console.print(report)
     for text in (repr(report), capture.get()):
         assert f"{report.rmse:.4f}" in text and "that train never saw" in text and "95 % interval" in text
+
+
+@pytest.mark.parametrize(
+    ("cold", "words"),
+    [
+        ((0, 0, 0), "none of a user or an item that train never saw"),
+        ((0, 1, 3), "3 of them of 1 item that train never saw"),
+        ((2, 0, 3), "3 of them of 2 users that train never saw"),
+        ((2, 1_000, 1_300), "1,300 of them of 2 users or 1,000 items that train never saw"),
+        ((None, None, 3), "3 of them of ? users or ? items that train never saw"),
+        ((None, None, None), "which of them train never saw is not known"),
+    ],
+)
+def test_what_train_never_saw_is_said_in_words(cold, words):
+    report = evaluate(*fitted()[:2])
+    users, items, rows = cold
+    report = dataclasses.replace(report, n_cold_users=users, n_cold_items=items, n_cold_rows=rows)
+    assert report.footer()[0].endswith(f" users; {words}.")
 
 
 @pytest.mark.parametrize("first", ["from dotbias import cross_validate", "import dotbias.evaluation", "import dotbias"])

@@ -16,7 +16,7 @@ WORLD = planted(60, 40, n_ratings=900, n_factors=2, noise=0.4, rng=3).ratings
 STARS = replace(WORLD, values=WORLD.values.round())
 HELD_OUT = np.arange(len(WORLD)) % 10 == 0
 TRAIN, VALID = WORLD.take(~HELD_OUT), WORLD.take(HELD_OUT)
-EVERYTHING = {"histories": True, "days": True, "item_features": ["genres", "year"]}
+EVERYTHING = {"histories": True, "sessions": True, "item_features": ["genres", "year"]}
 SHORT = {  # few sweeps: the last bit of a float has no time to grow
     "ids": partial(gibbs, WORLD, n_sweeps=4, noise="sampled"),
     "given": partial(gibbs, WORLD, n_sweeps=4, noise=0.4, n_factors=11),
@@ -74,7 +74,7 @@ def test_stopped_and_resumed(tmp_path):
 
         return progress
 
-    for n in (75, 320):
+    for n in (75, 240):
         with pytest.raises(Stop):
             fit("auto", checkpoint=file, checkpoint_every=7, progress=stop_at(n))
     found = fit("auto", checkpoint=file, checkpoint_every=7)

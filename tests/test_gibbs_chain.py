@@ -20,7 +20,7 @@ def test_residuals_are_the_model_written_out():
     np.testing.assert_allclose(chain.residuals(p, c, effects), p.values - dense(p, c), atol=1e-5)
 
 
-@pytest.mark.parametrize("j", [0, 1, 2], ids=["users", "items", "days"])
+@pytest.mark.parametrize("j", [0, 1, 2], ids=["users", "items", "sessions"])
 def test_residuals_follow_the_draws(j):
     """After a side's draws, the residuals kept along the way are those of the new parameters."""
     p = tiny_problem()
@@ -60,7 +60,7 @@ def closed_form(p, c, j, which, mean, precision):
 
 
 @pytest.mark.parametrize("which", [("factors", 2), ("bias", 2)], ids=lambda w: w[0])
-@pytest.mark.parametrize("j", [0, 1, 2], ids=["users", "items", "days"])
+@pytest.mark.parametrize("j", [0, 1, 2], ids=["users", "items", "sessions"])
 def test_own_parameters_are_drawn_from_their_conditional(j, which):
     """Own rows are drawn first, so their conditional is that of the start: draws have its mean and covariance."""
     p = tiny_problem()

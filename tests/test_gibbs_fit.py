@@ -14,6 +14,7 @@ from dotbias.errors import DataError
 from dotbias.evaluation import evaluate
 from dotbias.ratings import Ratings
 from dotbias.solvers.gibbs import gibbs
+from dotbias.times import NOW, UNKNOWN
 
 QUICK = partial(gibbs, n_factors=3, n_sweeps=30, noise=0.4, rng=0)
 
@@ -84,11 +85,14 @@ def test_the_rating_s_day_counts_where_it_is_given():
     ratings = replace(
         ratings, times=(1000 + day) * 86_400, values=(ratings.values * 0.5 + 1 + 1.5 * day).astype(np.float32)
     )
-    fitted = QUICK(ratings, days=True)
+    fitted = QUICK(ratings, sessions=True)
     u, i = ratings.users[:50], ratings.items[:50]
     at = [fitted.score(u, i, np.full(50, d * 86_400)).mean() for d in (1000, 1001)]
     assert at[1] > at[0] + 1
-    np.testing.assert_array_equal(fitted.score(u, i), fitted.score(u, i, np.full(50, 5)))  # a day never seen
+    unseen, now = fitted.score(u, i, np.full(50, 5)), fitted.score(u, i, np.full(50, NOW))
+    np.testing.assert_array_equal(unseen, now)  # a day that train never saw is a new session
+    np.testing.assert_array_equal(fitted.score(u, i), fitted.score(u, i, np.full(50, UNKNOWN)))
+    assert at[0] < fitted.score(u, i).mean() < at[1]
     every = fitted.score_all(u[:3], np.full(3, 1001 * 86_400))
     np.testing.assert_allclose(
         every[1], fitted.score(np.full(50, u[1]), np.arange(50), np.full(50, 1001 * 86_400)), atol=1e-4

@@ -105,7 +105,9 @@ def test_steps_say_what_is_known():
     fitted, steps = steps_of(train, noise="auto")
     assert [s.number for s in steps] == list(range(1, len(steps) + 1))
     phases = [s.values["phase"] for s in steps]
-    assert phases == sorted(phases, key=["search", "settle", "draw"].index) and len(set(phases)) == 3
+    assert phases == sorted(phases, key=["start", "search", "settle", "draw"].index) and len(set(phases)) == 4
+    tried = {s.values["noise"] for s in steps if s.values["phase"] == "search"}
+    assert f"from {len(tried)} noises tried" in " ".join(fitted.notes)  # as many as a picture of the search shows
     assert "error" not in steps[0].values and "valid" not in steps[-1].values
     assert steps[0].of is None and steps[-1].of == len(steps) and steps[-1].values["kept"] == 30
     assert abs(steps[-1].values["noise"] / fitted.fit_noise[-1] - 1) < 1e-5
@@ -113,12 +115,13 @@ def test_steps_say_what_is_known():
     assert [s.of for s in steps_of(train)[1]] == [90] * 90
 
 
-@pytest.mark.parametrize("options", [{"histories": True, "days": True}, {"noise": "auto"}], ids=["given", "search"])
+@pytest.mark.parametrize("options", [{"histories": True, "sessions": True}, {"noise": "auto"}], ids=["given", "search"])
 def test_valid_watches_and_decides_nothing(options):
     """The same fit with and without it; what is told of it is the error that the posterior has on it."""
     train, test = battery.parts()
     fitted, steps = steps_of(train, valid=test, **options)
     assert same(fitted, QUICK(train, **options))
+    fitted = fitted.carrying(0)  # while it runs, a new session is expected to have no effect
     error = np.sqrt(np.mean((fitted.score(test.users, test.items, test.times) - test.values) ** 2))
     assert fitted.n_samples == 30  # every kept sweep, so that the averages are of the same
     assert abs(steps[-1].values["valid"] - error) < 1e-4

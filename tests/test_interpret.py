@@ -15,7 +15,7 @@ from dotbias.baselines import bias, knn, mean
 from dotbias.errors import DataError, SettingError, UnknownIdError
 from dotbias.factors import Factors
 from dotbias.objective import Objective, Ridge
-from dotbias.posterior import Posterior, SidePosterior
+from dotbias.posterior import Posterior, SessionPosterior, SidePosterior
 
 TRAIN, TEST = battery.parts()  # user row 0 and item row 0 have no rating in train
 U, I, K = 80, 50, 4
@@ -252,11 +252,13 @@ def test_users_and_interactions():
 
 def samples(s=40):
     rng = np.random.default_rng(0)
-    side = SidePosterior((), (), (), *np.zeros((3, s, 1, 1 + K), np.float32), has_history=False)
+    nothing = np.zeros((s, 1, 1 + K), np.float32)
+    side = SidePosterior((), (), (), nothing[:, :0], nothing, nothing + 1, has_history=False, shrink=20)
     base = PLAIN
     arrays = {n: (getattr(base, n) + rng.normal(0, 0.1, (s, *getattr(base, n).shape))).astype(np.float32)
               for n in ("user_bias", "item_bias", "users", "items")}  # fmt: skip
-    nothing = {"days": np.zeros(0, np.int64), "day_bias": np.zeros((s, 0)), "day_factors": np.zeros((s, 0, K))}
+    nothing = {"user_counts": np.ones(len(base.users), int), "item_counts": np.ones(len(base.items), int),
+               "sessions": SessionPosterior.none(s, K)}  # fmt: skip
     stars = {"stars": np.zeros(0), "cutpoints": np.zeros(0), "ordinal": False, "star_noise": 0.5}
     return Posterior(mean=np.full(s, 3.0, np.float32), noise=0.5, fit_noise=np.full(s, 0.5, np.float32),
                      y_range=(1, 5), user_side=side, item_side=side, **arrays, **nothing, **stars)  # fmt: skip

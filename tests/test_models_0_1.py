@@ -42,7 +42,9 @@ def test_it_scores_as_it_did_without_times(kind):
 def test_it_scores_a_newcomer_as_it_did(kind):
     scorer = load(kind).scorer
     part = scorer.fold_in_user(np.array([2, 5, 9]), np.array([5.0, 1.0, 3.5], np.float32))
-    close(part.score(ITEMS), EXPECTED["newcomer"][kind])
+    # the expected star of a newcomer counts the newcomer's own spread since: 0.01 of a star
+    atol = 0.02 if kind == "posterior_ordinal" else 1e-4
+    np.testing.assert_allclose(part.score(ITEMS), EXPECTED["newcomer"][kind], atol=atol)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +62,16 @@ FITS = {
     "als": lambda r, path: als(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
     "sgd": lambda r, path: sgd(r, n_factors=4, n_epochs=3, rng=0, checkpoint=path, progress=False),
     "posterior": lambda r, path: gibbs(
-        r, histories=True, days=True, **SIDE, n_factors=3, n_sweeps=8, keep=3, rng=0, checkpoint=path, progress=False
+        r,
+        histories=True,
+        sessions=True,
+        **SIDE,
+        n_factors=3,
+        n_sweeps=8,
+        keep=3,
+        rng=0,
+        checkpoint=path,
+        progress=False,
     ),
 }
 

@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import csv_files, odd_values
 
-from dotbias import datasets, storage
-from dotbias.errors import DotbiasError
+from dotbias import datasets, evaluate, split, storage
+from dotbias.baselines import bias
+from dotbias.errors import DataError, DotbiasError, SettingError
+from dotbias.factors import Factors
+from dotbias.interpret import nearest_items, nearest_users
 from dotbias.ratings import Ids, Ratings
+from dotbias.recommender import Recommender
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +205,98 @@ def test_side_tables_of_any_text(folder, rows):
     expected = dict(rows)
     for item, title in zip(ids, titles, strict=True):
         assert title is None or title in (expected[item], expected[item].removeprefix("'"))
+
+
+# Calls with hostile arguments ----------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+PAIRS = RNG.choice(60, 40, replace=False)
+WORLD = Ratings.from_frame(pl.DataFrame({"user": PAIRS // 10, "item": PAIRS % 10, "rating": PAIRS % 5 + 1.0}))
+PARTS = split.random(WORLD, test=0.2, rng=0)
+HALF = PARTS.train
+PLAIN = bias(HALF)
+REC = Recommender(
+    Factors(3.0, PLAIN.user_bias, PLAIN.item_bias, RNG.random((WORLD.n_users, 2)), RNG.random((WORLD.n_items, 2)),
+            tables=HALF.tables), HALF,
+)  # fmt: skip
+USER, ITEM = HALF.user_ids[0], HALF.item_ids[0]
+CALLS = {
+    "shrink": lambda x, _: REC.similar_items(ITEM, 3, shrink=x),
+    "n": lambda x, _: REC.similar_items(ITEM, x),
+    "nearest": lambda x, _: nearest_items(REC.scorer, HALF, item_id=ITEM, shrink=x),
+    "nearest n": lambda x, _: nearest_users(REC.scorer, HALF, user_id=USER, n=x),
+    "similar": lambda x, _: REC.similar_items(x),
+    "keep_seen": lambda x, _: REC.recommend(USER, 3, keep_seen=x),
+    "keep_unrated": lambda x, _: REC.recommend(USER, 3, keep_unrated=x),
+    "rating of a history": lambda x, _: REC.recommend_for({ITEM: x}),
+    "find_item": lambda x, _: REC.find_item(x),
+    "seen": lambda x, _: REC.seen(x),
+    "settings": lambda x, _: Recommender(REC.scorer, HALF, settings=x),
+    "metrics kept": lambda x, _: Recommender(REC.scorer, HALF, metrics=x),
+    "log": lambda x, _: Recommender(REC.scorer, HALF, log=x),
+    "settings saved": lambda x, to: storage.save(to, REC.scorer, HALF, settings=x),
+    "metrics saved": lambda x, to: storage.save(to, REC.scorer, HALF, metrics=x),
+    "log saved": lambda x, to: storage.save(to, REC.scorer, HALF, log=x),
+    "metrics": lambda x, _: evaluate(REC.scorer, PARTS.test, train=HALF, metrics=x, n_resamples=0),
+    "a metric": lambda x, _: evaluate(REC.scorer, PARTS.test, train=HALF, metrics=[x], n_resamples=0),
+    "order": lambda x, _: evaluate(REC.scorer, PARTS.test, train=HALF, order=x, n_resamples=0),
+    "like": lambda x, _: evaluate(REC.scorer, PARTS.test, train=HALF, like=x, n_resamples=0),
+    "take": lambda x, _: WORLD.take(x),
+    "train": lambda x, _: split.predefined(x, PARTS.test),
+    "test": lambda x, _: split.predefined(HALF, x),
+    "valid": lambda x, _: split.predefined(HALF, PARTS.test, valid=x),
+    "question": lambda x, _: split.predefined(HALF, PARTS.test, question=x),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(max_examples=40)
+@given(odd_values())
+def test_hostile_arguments_of_calls(folder, name, value):
+    if name == "order" and callable(value):
+        return  # the caller's own function: its errors are its own
+    with contextlib.suppress(DotbiasError):
+        CALLS[name](value, folder / "model")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("shrink", ["3", [], True, float("nan"), -1, 10**400]),
+        ("keep_seen", ["3", float("nan"), None, [1]]),
+        ("keep_unrated", ["3", float("nan"), None, [1]]),
+        ("rating of a history", [10**30, 10**400, "3", None, True, 6]),
+        ("find_item", ["", " "]),
+        ("seen", [[1], {}, None]),
+        ("settings", [True, "3", 1, [1]]),
+        ("metrics kept", [True, "3", 1, [1]]),
+        ("log", [True, "3", [1], {1: 2}]),
+        ("settings saved", ["3", True]),
+        ("log saved", [True, [1]]),
+        ("metrics", [None, [1], b"x", 1, "rmse", {}]),
+        ("order", [[1], None, {}, b"x", "zzz"]),
+        ("take", ["3", None, 0.5, 3, [0.5], [10**9], [[1]], slice(0, 3), [10**30], [True]]),
+        ("train", [5, None, "x"]),
+        ("test", [5, "x"]),
+        ("valid", [5, "x"]),
+        ("question", [3, b"x"]),
+    ],
+)
+def test_arguments_that_are_refused(tmp_path, name, values):
+    for value in values:
+        with pytest.raises((SettingError, DataError, KeyError)) as e:
+            CALLS[name](value, tmp_path / "model")
+        assert isinstance(e.value, DotbiasError) and e.value.hint, value
+
+
+def test_arguments_that_are_taken():
+    assert len(REC.similar_items(ITEM, 3, shrink=10**30)) == 3
+    assert WORLD.take([-1, 0]).users.tolist() == [WORLD.users[-1], WORLD.users[0]]
+    assert len(WORLD.take(range(3))) == 3 and not len(WORLD.take([]))
+
+
+def test_a_rating_is_on_the_scale_that_float32_rounded():
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [0.1, 4.7, 3.3]})
+    train = Ratings.from_frame(frame)
+    assert train.scale()[1] < 4.7
+    assert Recommender(bias(train), train).recommend_for({1: 4.7})

@@ -91,8 +91,10 @@ def test_sweep():
     ("read", "word"), [(interpret.components, "PCA over items"), (interpret.course_components, "course")]
 )
 def test_map_of_items_without_a_title_on_another(read, word):
+    some = read(FITTED, TRAIN, n=3, most_rated=20)
+    assert some.about() == "the 20 most rated items"
     figure = plots.item_map(read(FITTED, TRAIN, n=3), y=3, n_labels=99, data="a world")
-    says(figure, "component 1 (", "component 3 (", "of the variance", "the 49 most rated items", word)
+    says(figure, "component 1 (", "component 3 (", "of the variance", "all 49 rated items", word)
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [a.get_window_extent(renderer) for a in figure.findobj(Annotation)]
     assert 10 < len(boxes) <= 49
@@ -157,12 +159,12 @@ def test_bands_hold_the_share_that_they_say():
 
 
 def test_traces_of_a_sampler():
-    phases = ["search"] * 4 + ["settle"] * 2 + ["draw"] * 5
+    phases = ["start"] * 1 + ["search"] * 3 + ["settle"] * 2 + ["draw"] * 5
     log = [{"sweep": k + 1, "phase": p, "noise": 0.8, "kept": max(k - 5, 0)} for k, p in enumerate(phases)]
     for row in log[2:]:
         row["error"] = 0.9
-    says(plots.traces(log, data="a world"), "noise (stars)", "RMSE (stars)", "search", "settle", "draw", "11 sweeps",
-         "5 count", "the slice is put back")  # fmt: skip
+    says(plots.traces(log, data="a world"), "noise (stars)", "RMSE (stars)", "start", "search", "settle", "draw",
+         "11 sweeps", "5 count", "the slice is put back")  # fmt: skip
     says(plots.traces([{"sweep": 1, "noise": 1.0}], data="a world"), "sweep")
     with pytest.raises(DataError, match="no 'noise'"):
         plots.traces([{"sweep": 1}])

@@ -181,6 +181,33 @@ def test_a_million_rows(data):  # in under a second: bench.speed measures it
         ("user,item,rating\n", {"encoding": "klingon"}, "cannot be read as klingon", "latin-1"),
         (gzip.compress(HEAD.encode() * 99)[:-30], {}, "r.csv is a gzip file cut short or damaged", "fetch it again"),
         (gzip.compress(b"x" * 99)[:-8] + b"12345678", {}, "r.csv is a gzip file cut short or damaged", "fetch"),
+        (
+            gzip.compress(gzip.compress(HEAD.encode())),
+            {},
+            "r.csv is a gzip file that holds another gzip file",
+            "unpack",
+        ),
+        (gzip.compress(b"PK\x03\x04abc"), {}, "r.csv is a gzip file that holds a zip archive", "unpack"),
+        ("user,item,rating\n1,2,3\n1,3,4\r2,3,4\r", {}, "r.csv, line 3: a line that ends with CR alone", "LF"),
+        ("user,item,rating\r\n1,2,3\r2,3,4\r\n", {}, "r.csv, line 2: a line that ends with CR alone", "LF"),
+        ("user,item,rating," + "x" * 140_000 + "\n1,2,3,4\n", {}, "140,017 characters, too many", "line ends"),
+        ("u," * 600_000, {}, "the first line of r.csv is longer than 1,048,576 bytes", "line ends"),
+        ("# my ratings\nuser,item,rating\n1,2,3\n", {}, "is a comment: '# my ratings'", "begin with '#'"),
+        ("# mine, 2021\n# more\n\nuser,item,rating\n1,2,3\n", {}, "is a comment", "begin with '#'"),
+        ("sep=;\nuser;item;rating\n1;2;3\n", {}, "is 'sep=;': it names a separator", "say separator=';'"),
+        ('"SEP=|"\nuser|item|rating\n1|2|3\n', {}, "it names a separator", "say separator='|'"),
+        # ids
+        ("user,item,rating\n1,1,3\n2\0,2,4\n", {}, "r.csv, line 3: the user holds a NUL or a byte order", "damaged"),
+        (
+            "user,item,rating\n1,1,3\n\ufeff2,2,4\n",
+            {},
+            "r.csv, line 3: the user holds a NUL or a byte order",
+            "several",
+        ),
+        ("user,item,rating\n1,a,3\n2,b\ufeff,4\n", {}, "r.csv, line 3: the item holds a NUL or a byte", "several"),
+        # columns: all that are missing at once
+        ("a,b,c\n1,2,3\n", {}, "looks like the user, the item or the rating", "user=…, item=…, rating=…"),
+        ("user,ratingg,c\n1,2,3\n", {}, "looks like the item or the rating", "item=…, rating='ratingg'"),
     ],
     ids=lambda value: "bytes" if isinstance(value, bytes) else None,  # gzip notes the time: xdist wants fixed names
 )
@@ -313,3 +340,62 @@ def test_a_header_that_names_a_column_twice_is_noted(tmp_path):
     ratings = Ratings.from_csv(path)
     assert ratings.values.tolist() == [3, 4]
     assert any("names 'rating' more than once; the first one counts" in note for note in ratings.notes)
+
+
+# A time column that nobody named, and dates among seconds -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "seen"),
+    [
+        ("Datum", "4.3.2021", True),
+        ("ratedDate", "x", True),
+        ("CREATED_on", "x", True),
+        ("whatever", "2021-03-04", True),
+        ("whatever", "2021-03-04T10:00:00", True),
+        ("whatever", "1614834367", True),
+        ("whatever", "12", False),
+        ("candidate", "x", False),
+        ("holiday", "x", False),
+    ],
+)
+def test_a_column_that_looks_like_times_is_not_left_out_silently(tmp_path, name, cell, seen):
+    path = file(tmp_path, f"user,item,rating,{name}\n1,2,3,{cell}\n1,3,3,{cell}\n")
+    assert any(f"column {name!r} looks like times" in note for note in Ratings.from_csv(path).notes) == seen
+    assert not Ratings.from_csv(path, time=False).notes
+    if not cell.startswith(("4.", "x")):
+        assert Ratings.from_csv(path, time=name).times is not None and not Ratings.from_csv(path, time=name).notes
+    named = seen and name != "whatever"  # of frames and Parquet files names alone are looked at
+    frame = pl.DataFrame({"user": [1], "item": [2], "rating": [3.0], name: [cell]})
+    frame.write_parquet(tmp_path / "r.parquet")
+    assert bool(Ratings.from_frame(frame).notes) == bool(Ratings.from_parquet(tmp_path / "r.parquet").notes) == named
+
+
+@pytest.mark.parametrize(
+    ("times", "readings"),
+    [
+        ([1614834367, 20210304, 1614834399], ("2021-03-04, a date written YYYYMMDD", "1970-08-22, seconds since 1970")),
+        ([20210304, 20210305, 1614834399], ("(2 such rows in all)", "2021-03-04", "1970-08-22")),
+        ([1614834367, 2021, 1614834399], ("2021-01-01, a date written YYYY,", "1970-01-01")),
+        ([1614834367.5, 20210304.0, 1614834399.0], ("2021-03-04", "1970-08-22")),
+        ([1614834367000, 20210304120000, 1614834399000], ("2021-03-04", "2610-06-10, milliseconds")),
+        ([15_000_000, 20210304, 7], None),  # seconds since anything: they go through such numbers
+        ([1614834367, 20210399, 1614834399], None),  # no date
+        ([0, 0, 1614834399], None),
+    ],
+)
+def test_a_date_among_seconds_is_refused_with_both_readings(tmp_path, times, readings):
+    path = file(tmp_path, "user,item,rating,time\n" + "".join(f"{k},1,3,{t}\n" for k, t in enumerate(times)))
+    if readings is None:
+        assert Ratings.from_csv(path).times.tolist() == times
+        return
+    error = refusal(path)
+    assert all(reading in error.what for reading in readings) and "time=False" in error.hint
+    frame = pl.DataFrame({"user": [1, 2, 3], "item": [1, 1, 1], "rating": [1.0, 2.0, 3.0], "time": times})
+    with pytest.raises(DataError, match="since 1970"):
+        Ratings.from_frame(frame)
+
+
+def test_marks_that_nobody_sees_in_ids_of_a_frame_are_counted():
+    frame = pl.DataFrame({"user": ["a\0", "b", "\ufeffc"], "item": [1, 2, 3], "rating": [1.0, 2.0, 3.0]})
+    assert any(note.startswith("2 user ids hold a NUL") for note in Ratings.from_frame(frame).notes)

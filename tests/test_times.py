@@ -15,9 +15,9 @@ def test_days_keep_what_is_no_moment():
 def test_words_and_numbers():
     assert as_times(None, 2) is None
     assert as_times("unknown", 2) is None
-    assert as_times("now", 2).tolist() == [NOW, NOW]
-    assert as_times(7, 3).tolist() == [7, 7, 7]
-    assert as_times([7, UNKNOWN], 2).tolist() == [7, UNKNOWN]
+    assert np.array_equal(as_times("now", 2), [NOW, NOW])  # pyright: ignore[reportArgumentType]
+    assert np.array_equal(as_times(7, 3), [7, 7, 7])  # pyright: ignore[reportArgumentType]
+    assert np.array_equal(as_times([7, UNKNOWN], 2), [7, UNKNOWN])  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("wrong", ["today", 1.5, [1.5], [1, 2, 3], [[1, 2]]])

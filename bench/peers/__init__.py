@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dotbias import datasets, features, split
+from dotbias import datasets, features, split, times
 from dotbias.solvers.choice import usable
 
 from ..accuracy import machine, replace
@@ -125,9 +125,9 @@ def export(parts: split.Split, path: Path) -> None:
     low, high = train.scale()
     arrays = {"n_users": train.n_users, "n_items": train.n_items, "low": low, "high": high, "n_days": 0}
     if train.times is not None:
-        days, distinct = features.days(train.times)
+        distinct, days = np.unique(times.days_of(train.times), return_inverse=True)
         arrays |= {"n_days": len(distinct), "train_days": days}
-        arrays["test_days"] = rows_of(parts.test.times // features.SECONDS_PER_DAY, distinct)
+        arrays["test_days"] = rows_of(times.days_of(parts.test.times), distinct)
     for name, part in parts.parts().items():
         arrays |= {f"{name}_{column}": getattr(part, column) for column in ("users", "items", "values")}
     for side, table in (("user", train.user_table), ("item", train.item_table)):

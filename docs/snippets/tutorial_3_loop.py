@@ -144,7 +144,7 @@ from dotbias import collab_learner, plots
 
 learner = collab_learner(train, valid, bs=256, rng=0)
 sweep = learner.lr_find(1e-4, 1.0, n_batches=200)
-print(f"steepest at lr = {sweep.suggestion:.3g}")
+print(f"suggestion: lr = {sweep.suggestion:.3g}")
 plots.lr_sweep(sweep, data="ml-latest-small").savefig("sweep.png", dpi=80)
 # --8<-- [end:lr_find]
 

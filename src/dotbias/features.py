@@ -1,8 +1,8 @@
-"""Side tables, histories and days as sparse features of rows.
+"""Side tables and histories as sparse features of rows.
 
 A user's or an item's features are a few (feature, weight) entries per row, in CSR arrays; a category is one entry, a
 multi-label column (genres) several, a number one entry whose weight is the standardised number. A history is, for each
-user, the items of their training ratings, weighted 1/√n (Koren 2008's |R(u)|^-½), and for each item its users. This
+user, the items of their training ratings, and for each item its users, weighted as :func:`history_weight` says. This
 module knows tables and rows, no model.
 """
 
@@ -17,7 +17,7 @@ import polars as pl
 from .errors import DataError, did_you_mean
 from .ratings import Ratings
 
-SECONDS_PER_DAY = 86_400
+SHRINK = 20.0  # ratings that a history must have to count half as much as a long one: see history_weight
 
 
 class Features(NamedTuple):
@@ -71,21 +71,24 @@ def encode(table: pl.DataFrame | None, columns: Sequence[str]) -> Features:
 
 
 def histories(ratings: Ratings, *, of: str = "users") -> Features:
-    """Histories: for each user row its items (``of="users"``) or for each item row its users, weighted 1/√n."""
+    """Histories: for each user row its items (``of="users"``), or for each item row its users."""
     by_user = of == "users"
     rows, others = (ratings.users, ratings.items) if by_user else (ratings.items, ratings.users)
     n_rows, n_others = (ratings.n_users, ratings.n_items) if by_user else (ratings.n_items, ratings.n_users)
     count = np.bincount(rows, minlength=n_rows)
     names = tuple(f"rated={i}" for i in (ratings.item_ids if by_user else ratings.user_ids))
     group = "items rated" if by_user else "users who rated"
-    block = _block(rows, others, 1 / np.sqrt(count[rows]), n_rows, group, names)
+    block = _block(rows, others, history_weight(count[rows]), n_rows, group, names)
     return block._replace(groups=((group, 0, n_others),))
 
 
-def days(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rating days: (position among the distinct days (N,) int32, the distinct days (D,) int64 since 1970 UTC)."""
-    distinct, position = np.unique(np.asarray(times) // SECONDS_PER_DAY, return_inverse=True)
-    return position.astype(np.int32), distinct
+def history_weight(n: np.ndarray | float, shrink: float = SHRINK) -> np.ndarray:
+    """The weight of each entry of a history of n ratings: 1/√(n + shrink).
+
+    Koren (2008) has |R(u)|^-½, under which the sum of n weights of variance v has the variance v for any n: a history
+    of one rating says as much as one of a thousand. Here its variance is v · n/(n + shrink): a short one says little.
+    """
+    return 1 / np.sqrt(np.asarray(n, np.float64) + shrink)
 
 
 def stack(blocks: Sequence[Features]) -> Features:

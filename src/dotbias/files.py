@@ -115,6 +115,33 @@ def open_plain(path: Path, *, write: bool = False) -> int:
     return handle
 
 
+# Memory --------------------------------------------------------------------------------------------------------
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has; 1 TB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 10**12
+
+
+def check_memory(nbytes: int, what: str, hint: str) -> None:
+    """Refuse to make what this machine's memory cannot hold.
+
+    Args:
+        nbytes: its size.
+        what: what it is, such as "64 factors of 100 users and 200 items".
+        hint: the likely fix.
+
+    Raises:
+        SettingError: naming the size.
+    """
+    if nbytes > memory():
+        shown = f"{nbytes / 1e9:,.0f} GB" if nbytes < 10**15 else f"{float(nbytes):.1g} bytes"
+        raise SettingError(f"{what} take {shown}; this machine has {memory() / 1e9:,.0f} GB of memory.", hint=hint)
+
+
 # Streams -------------------------------------------------------------------------------------------------------
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 
-from .errors import DataError, UnknownIdError, did_you_mean
+from .errors import DataError, SettingError, UnknownIdError, did_you_mean
 
 
 class Tables(NamedTuple):
@@ -92,6 +92,7 @@ class Ids:
 
         Raises:
             UnknownIdError: for an id that is not here, with a near miss (42 for "42", too).
+            SettingError: for a list, or whatever else cannot be an id.
         """
         row = self._lookup().get(self._native(id))
         if row is None:
@@ -143,6 +144,8 @@ class Ids:
     def _native(id: Any) -> Any:
         """np.int64(3) and 3 are one id; True and 1 are not."""
         plain: Any = cast(Any, id).item() if isinstance(id, np.generic) else id
+        if not isinstance(plain, Hashable):
+            raise SettingError(f"{plain!r} is no id.", hint="an id is a whole number or text.")
         return str(plain).lower() if isinstance(plain, bool) else plain
 
     def _hint(self, id: Any) -> str:

@@ -20,6 +20,7 @@ from torch import nn
 from .errors import SettingError, check_not_negative, check_positive, did_you_mean
 from .factors import Factors
 from .features import Features
+from .files import check_memory
 from .objective import Objective
 from .rng import Rng, torch_rng
 
@@ -353,6 +354,7 @@ def _blank(table: torch.Tensor | None) -> Features | None:
 def embedding(n: int, size: int, init: str, generator: torch.Generator, *, sparse: bool = False) -> nn.Embedding:
     """``n`` vectors of ``size`` numbers, drawn by one of ``INITS``."""
     check_positive(rows=n, n_factors=size)
+    check_memory(4 * n * size, f"{size:,} factors of {n:,} rows", "choose a smaller n_factors.")
     if init not in INITS:
         raise SettingError(f"init is {init!r}.", hint=did_you_mean(init, INITS))
     with torch.no_grad():
@@ -362,6 +364,7 @@ def embedding(n: int, size: int, init: str, generator: torch.Generator, *, spars
 
 def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer drawn by torch's default rule, from ``generator``."""
+    check_memory(4 * n_in * n_out, f"{n_in:,} x {n_out:,} weights of a layer", "choose smaller layers.")
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)  # type: ignore[assignment]
     bound = 1 / math.sqrt(n_in)
     with torch.no_grad():

@@ -380,11 +380,13 @@ class Ratings:
     # Choosing ratings ------------------------------------------------------------------------------------------
 
     def take(self, which: np.ndarray) -> Ratings:
-        """The ratings chosen by a boolean mask (N,) or positions (n,); id and side tables stay whole."""
-        which = np.asarray(which)
-        which = which.astype(np.int64) if not which.size and which.dtype != bool else which
-        if which.dtype == bool and which.shape != (len(self),):
-            raise DataError(f"a mask of shape {which.shape} cannot choose among {len(self)} ratings.")
+        """The ratings chosen by a boolean mask (N,) or positions (n,); id and side tables stay whole.
+
+        Raises:
+            SettingError: for what is neither, or a position that is not there; negative ones count from the end.
+            DataError: for a mask of another length.
+        """
+        which = _choice(which, len(self))
         chosen = {
             name: None if column is None else column[which]
             for name in ("users", "items", "values", "times", "cold")
@@ -535,6 +537,25 @@ def _column(column: Any, name: str, kind: np.dtype) -> np.ndarray:
     if not fits or wrapped or (kind.kind == "f" and bool((np.isinf(cast) & np.isfinite(array)).any())):
         raise DataError(f"{name} holds {array.dtype} that is no {kind}.", hint="all columns are arrays (N,).")
     return cast
+
+
+def _choice(which: Any, n: int) -> np.ndarray:
+    """A boolean mask (n,), or positions (m,) among n ratings, checked."""
+    hint = "a boolean mask, one for each rating, or an array of positions."
+    try:
+        array = np.asarray(which)
+    except (TypeError, ValueError) as e:
+        raise SettingError(f"{which!r} chooses no ratings: {e}", hint=hint) from e
+    if array.dtype == bool and array.shape != (n,):
+        raise DataError(f"a mask of shape {array.shape} cannot choose among {n} ratings.", hint=hint)
+    if array.ndim == 1 and not array.size and array.dtype != bool:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "biu":
+        raise SettingError(f"{which!r} chooses no ratings.", hint=hint)
+    if array.dtype != bool and array.size and not -n <= int(array.min()) <= int(array.max()) < n:
+        what = f"there are {n:,} ratings, and among the positions are {array.min()} to {array.max()}."
+        raise SettingError(what, hint="positions count from 0.")
+    return array
 
 
 def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source) -> Ids:

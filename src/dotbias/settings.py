@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, Unio
 
 import numpy as np
 
-from .errors import SettingError, did_you_mean
+from .errors import DataError, SettingError, did_you_mean
 from .ratings import Ratings, check_is_ratings, check_same_tables
 
 P = ParamSpec("P")
 R = TypeVar("R")
 SEQUENCES = (tuple, list, abc.Sequence)
+NARROWEST, WIDEST = 1e-6, 1e10  # widths of the ratings' scale that every fitter was seen to fit alike
 FUNCTION: Any = typing.get_origin(abc.Callable[[], None])
 
 
@@ -54,7 +55,8 @@ def checked(fit: Callable[P, R]) -> Callable[P, R]:
 
     Raises (the fitter it returns):
         SettingError: for an argument that it does not have, or whose value does not fit the annotation.
-        DataError: if ``train`` is not Ratings, or ``valid`` numbers users or items otherwise.
+        DataError: if ``train`` is not Ratings, its scale is narrower than 1e-6 or wider than 1e10, or ``valid``
+            numbers users or items otherwise.
     """
     signature = inspect.signature(fit)
 
@@ -117,7 +119,7 @@ def fits(value: Any, hint: Any) -> bool:
             and all(fits(v, h) for v, h in zip(cast(Sequence[Any], value), arguments, strict=True))
         )
     if origin in SEQUENCES:
-        many = isinstance(value, (tuple, list, np.ndarray))
+        many = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
         return many and all(fits(v, arguments[0]) for v in cast(Sequence[Any], value))
     if origin is FUNCTION:
         return callable(value)
@@ -139,6 +141,8 @@ def describe(hint: Any) -> str:
         return f"a sequence, each {describe(arguments[0])}"
     if origin is FUNCTION:
         return "a function"
+    if origin in (abc.Mapping, dict):
+        return "a dict"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "text", types.NoneType: "None"}
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
@@ -151,14 +155,23 @@ def _is_a(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, numbers.Integral) and not isinstance(cast(Any, value), bool)
     if kind is float:
-        return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and not math.isnan(value)
+        return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and _is_number(value)
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)
+
+
+def _is_number(value: numbers.Real) -> bool:
+    """Whether a float can hold it: neither NaN, nor a whole number past its range."""
+    try:
+        return not math.isnan(value)
+    except OverflowError:
+        return False
 
 
 def _within(value: Any, mark: Any) -> bool:
     if not isinstance(mark, Within):
         return True
-    return math.isfinite(value) and (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
+    finite = isinstance(cast(object, value), int) or math.isfinite(value)  # a whole number may be past any float
+    return finite and (value > mark.low if mark.open else value >= mark.low) and value <= mark.high
 
 
 def _wrong_call(fit: Any, signature: inspect.Signature, given: Mapping[str, Any], e: TypeError) -> Exception:
@@ -172,10 +185,25 @@ def _wrong_call(fit: Any, signature: inspect.Signature, given: Mapping[str, Any]
 def _check_data(given: Mapping[str, Any], first: str) -> None:
     train, valid = given.get(first), given.get("valid")
     check_is_ratings(train, first)
+    _check_width(cast(Ratings, train), first)
     if valid is not None:
         check_is_ratings(valid, "valid")
         assert isinstance(train, Ratings)
         check_same_tables(valid, train.tables, "valid", first)
+
+
+def _check_width(train: Ratings, name: str) -> None:
+    """Refuse ratings so close together, or so far apart, that float32 no longer holds their squares well.
+
+    NaN and infinities are the fitters' to refuse.
+    """
+    if train.values is None or not len(train):
+        return
+    low, high = float(train.values.min()), float(train.values.max())
+    if 0 < high - low < NARROWEST or WIDEST < high - low < math.inf:
+        what = f"the ratings of {name} go from {low:g} to {high:g}, a width of {high - low:g}."
+        hint = f"multiply them all by one number: a width from {NARROWEST:g} to {WIDEST:g} is supported."
+        raise DataError(what, hint=hint)
 
 
 def _shown(value: Any) -> str:

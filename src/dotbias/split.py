@@ -300,6 +300,11 @@ def predefined(
     """
     parts = {"train": train, "valid": valid, "test": test}
     given = {name: part for name, part in parts.items() if part is not None}
+    for name, part in given.items():
+        check_is_ratings(part, name)
+    check_is_ratings(train, "train")
+    if question is not None and not isinstance(question, str):
+        raise SettingError(f"question is {question!r}.", hint="text, such as split.HOLES.")
     if len(given) == 1:
         raise SettingError("there is no held-out part.", hint="give test, or valid=.")
     for name, part in given.items():

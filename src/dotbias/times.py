@@ -1,4 +1,4 @@
-"""What is known of a rating's time: given, unknown, or now.
+"""What is known of a rating's time (given, unknown, or now), and the sessions that times make of ratings.
 
 Times are int64 seconds since 1970 UTC. Two values stand for no moment:
 
@@ -11,7 +11,7 @@ A *session* is a user's ratings of one day (UTC). This module knows numbers alon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -52,3 +52,70 @@ def as_times(times: Times, n: int) -> np.ndarray | None:
     if numbers.ndim and len(numbers) != n:
         raise SettingError(f"{len(numbers)} times for {n} ratings.", hint="one for each, or one for all.")
     return np.broadcast_to(numbers.astype(np.int64), (n,)).copy()
+
+
+class Sessions(NamedTuple):
+    """The distinct (user, day) of some ratings: D rows, sorted by user, then by day.
+
+    Ratings whose time is unknown make a session of their own for each user, of the day UNKNOWN.
+
+    Attributes:
+        users: (D,) int32 user rows.
+        days: (D,) int64 days since 1970 UTC.
+        counts: (D,) int32 ratings of each.
+    """
+
+    users: np.ndarray
+    days: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, users: np.ndarray, times: np.ndarray) -> Sessions:
+        """Of ratings' user rows (N,) and times (N,)."""
+        pairs = np.stack([np.asarray(users, np.int64), days_of(times)], 1)
+        distinct, counts = np.unique(pairs, axis=0, return_counts=True)
+        return cls(distinct[:, 0].astype(np.int32), distinct[:, 1], counts.astype(np.int32))
+
+    @classmethod
+    def none(cls) -> Sessions:
+        """No sessions at all."""
+        return cls(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int32))
+
+    def find(self, users: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """The session of each pair of user rows (B,) and times (B,): its row (B,), -1 for one that is not here."""
+        days, at, end = days_of(times), *(np.searchsorted(self.users, users, side=s) for s in ("left", "right"))
+        last = end
+        while (at < end).any():  # bisection of all at once, within each user's sessions
+            middle = (at + end) // 2
+            later = (at < end) & (self.days[np.minimum(middle, len(self.days) - 1)] < days)
+            at, end = np.where(later, middle + 1, at), np.where(later, end, np.minimum(middle, end))
+        found = at < last
+        found[found] = self.days[at[found]] == days[found]
+        return np.where(found, at, -1)
+
+    def average(self, x: np.ndarray, users: np.ndarray) -> np.ndarray:
+        """The average of what sessions have, over all sessions of each user, each weighing as many ratings as it has.
+
+        Args:
+            x: (…, D, M) of every session.
+            users: (B,) user rows, within the tables or not.
+
+        Returns:
+            (…, B, M); 0 for a user without a session.
+        """
+        first, end = (np.searchsorted(self.users, users, side=side) for side in ("left", "right"))
+        out = np.zeros((*x.shape[:-2], len(users), x.shape[-1]), x.dtype)
+        has = end > first
+        if not has.any():
+            return out
+        n = (end - first)[has]
+        starts = np.r_[0, np.cumsum(n)[:-1]]
+        rows = np.arange(n.sum()) + np.repeat(first[has] - starts, n)
+        weight = self.counts[rows] / np.repeat(np.add.reduceat(self.counts[rows], starts), n)
+        out[..., has, :] = np.add.reduceat(x[..., rows, :] * weight[:, None].astype(x.dtype), starts, axis=-2)
+        return out
+
+    def last(self, users: np.ndarray) -> np.ndarray:
+        """The last session of each of the user rows (B,), -1 for a user without one."""
+        at = np.searchsorted(self.users, users, side="right") - 1
+        return np.where((at >= 0) & (self.users[np.maximum(at, 0)] == users), at, -1) if len(self.users) else at

@@ -24,7 +24,7 @@ def _option(name: str, help: str, **more: Any) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="JSON alone on stdout; everything else on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random: the same seed, the same bits.")]
-Model = Annotated[Path, typer.Argument(help="The folder of a saved model.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a saved model.")]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -32,6 +32,7 @@ Threads = Annotated[
     ),
 ]
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+SPELLED = {"\t": "tab", "\\t": "tab", ";": "semicolon", "|": "pipe"}  # what a shell would take for its own
 
 
 class Reading(NamedTuple):
@@ -137,7 +138,7 @@ def as_option(name: str, value: str) -> str:
         return flags[name, value]
     if name == "y_range":
         plain = ":".join(part.strip() for part in plain.strip("()").split(",")) if plain else "LOW:HIGH"
-    shown = "tab" if plain in ("\\t", "\t") else plain
+    shown = SPELLED.get(plain, plain) if name == "separator" else plain
     option = renamed.get(name, f"--{name.replace('_', '-')}")
     known = {f"--{n.replace('_', '-')}" for n in Reading._fields}
     return f"{option} {shown}".rstrip() if option in known else f"{name}={value}"
@@ -162,6 +163,8 @@ def _column(text: str | None) -> str | int | None:
 
 
 def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise SettingError(f"there is no file {path}.", hint="a table: a column of ids, and a header.")
+    if path.is_dir():
+        raise SettingError(f"{path} is a folder, not a file.", hint="name a table: a column of ids, and a header.")
+    if not path.exists():
+        raise SettingError(f"there is no file {path}.", hint="name a table: a column of ids, and a header.")
     return path

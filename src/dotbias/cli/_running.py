@@ -107,7 +107,10 @@ class Recorder:
             self._warned = True
 
     def outlook(self, step: Step) -> str:
-        """What the steps so far say of the rest: ``0.11 s a sweep, about 12 s to go``. The first also compiles."""
+        """What the steps so far say of the rest: ``0.11 s a sweep, about 12 s more for this fit``.
+
+        The first step also compiles.
+        """
         number, since = self._first or (step.number, time.monotonic())
         if step.number == number:
             return f"{step.kind} {step.number}"
@@ -117,7 +120,7 @@ class Recorder:
         if most is None or most < step.number:
             return f"{_seconds(each)} {a} {step.kind}"
         left = _seconds(each * (most - step.number))
-        return f"{_seconds(each)} {a} {step.kind}, {'at most' if step.of is None else 'about'} {left} to go"
+        return f"{_seconds(each)} {a} {step.kind}, {'at most' if step.of is None else 'about'} {left} more for this fit"
 
     def _show(self, step: Step) -> None:
         if self._bar is None:

@@ -3,7 +3,7 @@
 What comes from data (ids, titles, paths, column names) is shown as it is: nothing in it is markup, and characters that
 a terminal would obey instead of showing (ESC, line ends within a title, marks that turn the direction of writing) are
 written as ``\\x1b`` or ``\\u202e``. What an output cannot encode is replaced. On a terminal tables fit its width: long
-text is shortened, numbers never. A pipe or a file gets everything in full.
+text is shortened, numbers never. A pipe or a file gets everything in full, unless $COLUMNS says how wide it is.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ class Page:
 
     Args:
         err: to stderr, not stdout.
-        width: cells in a line; by default the terminal's, and None (no end) where the output is no terminal.
+        width: cells in a line; by default $COLUMNS where that is set, else the terminal's, and None (no end) where the
+            output is no terminal.
     """
 
     def __init__(self, *, err: bool = False, width: int | None = None):
         self.err = err
-        self.width = width or (shutil.get_terminal_size().columns if _is_terminal(self.stream) else None)
+        self.width = width or _width(self.stream)
 
     @property
     def stream(self) -> TextIO:
@@ -223,6 +224,12 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def _width(stream: TextIO) -> int | None:
+    columns = os.environ.get("COLUMNS", "")
+    asked = columns.isascii() and columns.isdecimal() and int(columns) > 0
+    return shutil.get_terminal_size().columns if asked or _is_terminal(stream) else None
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -111,7 +111,8 @@ def fit(
     fitter, given = _resolve(fitter, train, budget, log)
     run, chosen = find(fitter), {**given, **common.parse_settings(settings or [])}
     run.check(chosen)
-    log.say(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}.")
+    again = "; then once more on all, to save that" if out is not None and test is None and split is None else ""
+    log.say(f"{common.describe(ratings)}; fitting {fitter} on {len(train):,}, holding out {len(held):,}{again}.")
     about = {
         "n_train": len(train),
         "seconds": seconds,

@@ -43,16 +43,16 @@ def lr_find(
         return
     page.say(f"{common.describe(ratings)}; {len(sweep.lrs)} batches of {bs}.")
     _draw(page, sweep)
-    page.say(f"suggestion: lr = {sweep.suggestion:.2g}, where the loss falls steepest.")
+    page.say(f"suggestion: lr = {sweep.suggestion:.2g}, where the loss still falls fast, well before it explodes.")
 
 
 def _draw(page: Page, sweep: Any, n_rows: int = 20) -> None:
     """The sweep as a table with bars: rate, smoothed loss."""
     import numpy as np
 
-    rows = np.unique(np.linspace(0, len(sweep.lrs) - 1, n_rows).astype(int))
+    near = int(np.abs(np.log(sweep.lrs / sweep.suggestion)).argmin())
+    rows = np.unique(np.r_[near, np.linspace(0, len(sweep.lrs) - 1, n_rows).astype(int)])
     top = float(np.median(sweep.smooth)) * 1.5
-    near = rows[np.abs(np.log(sweep.lrs[rows] / sweep.suggestion)).argmin()]
     mark = " <- suggestion"
     width = max(min(BAR, (page.width or 99) - 16 - len(mark)), 4)
     full = "█" if page.can_show("█") == "█" else "#"

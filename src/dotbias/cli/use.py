@@ -25,7 +25,8 @@ Like = Annotated[float | None, typer.Option("--like", help="The rating from whic
 def evaluate(
     model: Model,
     reading: Reading,
-    test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
+    file: Annotated[Path | None, typer.Argument(hidden=True, metavar="--test FILE")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
     times: Annotated[
         str, typer.Option("--times", help="What the model is told of their times: given, unknown or now.")
     ] = "given",
@@ -41,6 +42,9 @@ def evaluate(
     from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
 
+    if test is None or file is not None:
+        what = "a file is named without saying what it is" if file else "there are no held-out ratings to measure on"
+        raise SettingError(f"{what}.", hint=f"say --test {file or 'FILE'}.")
     seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
         stored = storage.load(model)
@@ -89,7 +93,7 @@ def similar(
     return show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
-def load(model: Path) -> Recommender:
+def load(model: str) -> Recommender:
     """A saved model; said if its fit was ended early."""
     from ..recommender import Recommender
 

@@ -157,11 +157,7 @@ class Report:
     def footer(self) -> list[str]:
         """Lines on what the figures are of."""
 
-        def show(n: int | None) -> str:
-            return "?" if n is None else f"{n:,}"
-
-        cold = f"{show(self.n_cold_rows)} with {show(self.n_cold_users)} users or {show(self.n_cold_items)} items"
-        lines = [f"{self.n_test:,} ratings of {self.n_users:,} users; {cold} that train never saw."]
+        lines = [f"{self.n_test:,} ratings of {self.n_users:,} users; {self._cold()}."]
         if self.order is not None:
             relevant = "each held-out click" if self.like is None else f"held-out ratings of {self.like:g} and more"
             lines.append(f"Lists: the whole catalogue, order: {self.order}; relevant: {relevant}.")
@@ -170,6 +166,16 @@ class Report:
         if self.question is not None:
             lines.append(f"The split asks: {self.question}")
         return [*lines, *self.notes]
+
+    def _cold(self) -> str:
+        """How many ratings are of users or items that train never saw, for people."""
+        if self.n_cold_rows is None:
+            return "which of them train never saw is not known"
+        if not self.n_cold_rows:
+            return "none of a user or an item that train never saw"
+        sides = ((self.n_cold_users, "user"), (self.n_cold_items, "item"))
+        who = [f"{'?' if n is None else f'{n:,}'} {what}{'s' * (n != 1)}" for n, what in sides if n != 0]
+        return f"{self.n_cold_rows:,} of them of {' or '.join(who)} that train never saw"
 
     def _value(self, name: str) -> float:
         if name not in self.values:

@@ -35,6 +35,7 @@ class Components:
         counts: M numbers of ratings.
         scores: (M, n) float64, each item's place on each component.
         shares: n shares of the variance, of all that the reading sees.
+        n_rated: how many items have ratings: M, unless only the most rated were looked at; None: not said.
     """
 
     reading: str
@@ -43,6 +44,12 @@ class Components:
     counts: tuple[int, ...]
     scores: np.ndarray
     shares: tuple[float, ...]
+    n_rated: int | None = None
+
+    def about(self) -> str:
+        """Which items these are: ``all 1,650 rated items``, or ``the 3,000 most rated items``."""
+        which = "all {:,} rated items" if len(self.ids) == self.n_rated else "the {:,} most rated items"
+        return which.format(len(self.ids))
 
     def to_frame(self) -> pl.DataFrame:
         """A polars frame: id, title, count, component_1 …"""
@@ -113,9 +120,8 @@ def _chosen(scorer: Any, train: Ratings, n: int, most_rated: int) -> tuple[Half,
 
 def _components(reading: str, side: Half, rows: np.ndarray, scores: np.ndarray, shares: np.ndarray) -> Components:
     titles, counts = tuple(side.titles[r] for r in rows), tuple(side.counts[rows].tolist())
-    return Components(
-        reading, tuple(side.ids.take(rows)), titles, counts, scores * signs(scores), tuple(shares.tolist())
-    )
+    places, n_rated = scores * signs(scores), int((side.counts > 0).sum())
+    return Components(reading, tuple(side.ids.take(rows)), titles, counts, places, tuple(shares.tolist()), n_rated)
 
 
 def signs(scores: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SettingError, check_not_negative, check_positive, did_you_mean
+from ..errors import DataError, SettingError, did_you_mean
 from ..ratings import Ratings
+from ..settings import Count, NotNegative, check
 from .listing import Half, Listing, factors_of, half
 
 Measure = Literal["cosine", "dot", "euclidean"]
@@ -44,9 +45,9 @@ def nearest_items(
     train: Ratings,
     *,
     item_id: int | str,
-    n: int = 10,
+    n: Count = 10,
     measure: Measure = "cosine",
-    shrink: float | None = None,
+    shrink: NotNegative | None = None,
     min_ratings: int = 1,
 ) -> Listing[Neighbour]:
     """The n items whose factors are nearest to an item's, nearest first; ties by row.
@@ -75,9 +76,9 @@ def nearest_users(
     train: Ratings,
     *,
     user_id: int | str,
-    n: int = 10,
+    n: Count = 10,
     measure: Measure = "cosine",
-    shrink: float | None = None,
+    shrink: NotNegative | None = None,
     min_ratings: int = 1,
 ) -> Listing[Neighbour]:
     """The n users whose factors are nearest to a user's; as :func:`nearest_items`."""
@@ -88,7 +89,7 @@ def nearest_users(
 def _neighbours(
     side: Half, id: Any, n: int, measure: Measure, shrink: float | None, min_ratings: int
 ) -> Listing[Neighbour]:
-    check_positive(n=n)
+    check(nearest_items, {"n": n, "shrink": shrink, "min_ratings": min_ratings})
     row = side.ids.row(id)
     if row >= len(side.counts) or not side.counts[row]:
         raise DataError(f"{id!r} has no factors: train holds no rating of it.", hint="name one that is rated.")
@@ -116,8 +117,7 @@ def nearest(
         (rows (n,), their similarity (n,) float32, or their distance for "euclidean"), nearest first.
     """
     near = _nearness(vectors, row, measure)
-    weight = SHRINK if shrink is None and measure == "cosine" else shrink or 0.0
-    check_not_negative(shrink=weight)
+    weight = SHRINK if shrink is None and measure == "cosine" else float(shrink or 0)
     if weight:
         if measure == "euclidean":
             raise SettingError("a distance cannot be shrunk.", hint="measure='cosine', or min_ratings=5.")

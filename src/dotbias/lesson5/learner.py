@@ -67,7 +67,7 @@ class Sched:
     Attributes:
         lrs: rates.
         losses: the bias-corrected running mean of the batches' losses.
-        suggestion: of a sweep, the rate where the loss falls steepest; else None.
+        suggestion: of a sweep, a rate at which the loss still falls fast; else None.
     """
 
     lrs: np.ndarray

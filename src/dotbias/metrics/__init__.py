@@ -56,6 +56,8 @@ def find_metric(name: str | Metric) -> Metric:
     if isinstance(name, Metric):
         return name
     known = METRICS | WHOLE
+    if not isinstance(name, str):
+        raise SettingError(f"{name!r} is no metric.", hint="a name, such as 'rmse' or 'ndcg@10', or a Metric.")
     if name in known:
         return known[name]
     family, _, depth = name.partition("@")
@@ -70,6 +72,8 @@ def find_metrics(names: Iterable[str | Metric]) -> list[Metric]:
     Raises:
         SettingError: for a name that is none, or that comes twice.
     """
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable) or getattr(names, "ndim", 1) == 0:
+        raise SettingError(f"metrics is {names!r}.", hint="a list of them, such as ('rmse', 'ndcg@10').")
     found = [find_metric(name) for name in names]
     for k, metric in enumerate(found):
         if metric.name in (m.name for m in found[:k]):

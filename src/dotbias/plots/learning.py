@@ -98,7 +98,7 @@ def _frame(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def lr_sweep(sweep: Any, *, data: str = "") -> Figure:
-    """The loss while the rate grows batch by batch; the suggestion stands where it falls steepest.
+    """The loss while the rate grows batch by batch; the suggestion stands where it still falls fast.
 
     Args:
         sweep: what ``Learner.lr_find`` returns.

@@ -44,7 +44,7 @@ def item_map(parts: Components, *, x: int = 1, y: int = 2, n_labels: int = 40, d
             getattr(ax, f"set_{name}label")(f"component {k} ({unit}; {share})")
         ax.margins(0.08)
         names = all_shortened([_name(t, i) for t, i in zip(parts.titles, parts.ids, strict=True)], 42)
-        about = f"the {len(names):,} most rated items (size: ratings)", READINGS[parts.reading], data
+        about = f"{parts.about()} (size: ratings)", READINGS[parts.reading], data
         subtitle(ax, *about)
         caption(
             page,
@@ -115,7 +115,7 @@ def component_ends(parts: Components, *, n: int = 8, data: str = "") -> Figure:
         axes = page.subplots(n_parts, 1, squeeze=False)[:, 0]
         for k, ax in enumerate(axes):
             _draw_ends(ax, parts, k, n)
-        subtitle(axes[0], f"of the {len(parts.ids):,} most rated items", READINGS[parts.reading], data)
+        subtitle(axes[0], f"of {parts.about()}", READINGS[parts.reading], data)
         caption(
             page,
             "Each strip is one direction in which items differ, from its low end (left) to its high end "

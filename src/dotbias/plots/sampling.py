@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PHASES = {
+    "start": "start: a few sweeps under the ratings' own spread, which is not one of the noises tried",
     "search": "search: a slice of train is held out, and noise after noise is tried on it",
     "settle": "settle: the best one is held for longer, to measure how wide predictions are",
     "draw": "draw: the slice is put back, and after a few sweeps of warming up the samples are kept",

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import DataError, did_you_mean
+from ..features import history_weight
+from .sessions import SessionPosterior
 
 
 class SidePosterior(NamedTuple):
@@ -25,6 +27,7 @@ class SidePosterior(NamedTuple):
         prior_mean: (S, 1 + G, 1 + K) of the own group, then of each feature group.
         prior_precision: the same shape.
         has_history: whether the first group is the history: what the row rated, or who rated it.
+        shrink: of the history's weights, as in ``features.history_weight``.
     """
 
     names: tuple[str, ...]
@@ -34,13 +37,42 @@ class SidePosterior(NamedTuple):
     prior_mean: np.ndarray
     prior_precision: np.ndarray
     has_history: bool
+    shrink: float
 
 
 class PosteriorPart(NamedTuple):
-    """A row, in every sample: bias (S,) and factors (S, K), the columns of histories last."""
+    """A newcomer, in every sample.
+
+    Attributes:
+        bias, factors: (S,) and (S, K) at the mean of their conditional, the columns of histories last.
+        drawn_bias, drawn_factors: a draw of the same, for the spread.
+        n_told: ratings told.
+    """
 
     bias: np.ndarray
     factors: np.ndarray
+    drawn_bias: np.ndarray
+    drawn_factors: np.ndarray
+    n_told: int
+
+
+class Own(NamedTuple):
+    """The prior of a newcomer's own bias and factors in every sample: mean and precision (S, 1 + K) float64."""
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+    @classmethod
+    def of(cls, side: SidePosterior) -> Own:
+        """Of a side's own group."""
+        return cls(side.prior_mean[:, 0].astype(np.float64), side.prior_precision[:, 0].astype(np.float64))
+
+
+def with_session(own: Own, sessions: SessionPosterior) -> Own:
+    """The prior of a new user in a session, which is new, too: of the sum of both."""
+    if not sessions.effects.shape[1]:
+        return own
+    return Own(own.mean, 1 / (1 / own.precision + 1 / sessions.precision))
 
 
 class Given(NamedTuple):
@@ -56,7 +88,8 @@ def fold_in(
     rows: np.ndarray,
     values: np.ndarray,
     features: Mapping[str, Any] | None,
-    own: SidePosterior,
+    side: SidePosterior,
+    prior: Own,
     given: Given,
     columns: Sequence[tuple[bool, SidePosterior]],
 ) -> PosteriorPart:
@@ -66,7 +99,8 @@ def fold_in(
         rows: (n,) rows of the other side, within its tables.
         values: (n,) ratings.
         features: column -> value(s).
-        own: the newcomer's side.
+        side: the newcomer's.
+        prior: of the newcomer's own bias and factors.
         given: the rest of the model.
         columns: a pair for each history in the model: whether it is the newcomer's own, and its side.
 
@@ -76,35 +110,42 @@ def fold_in(
     n = len(rows)
     if np.shape(values) != (n,):
         raise DataError(f"{n} rows and values of shape {np.shape(values)}: both must be (n,).")
-    S, K = len(given.mean), own.prior_mean.shape[2] - 1
-    place, weight = feature_rows(own, features or {})
-    known = np.einsum("sfk,f->sk", own.features[:, place], weight)  # (S, 1 + K)
-    history = own.features[:, rows].sum(1) if own.has_history and n else np.zeros((S, 1 + K))
-    x = _own(np.asarray(values, np.float64), known + history / np.sqrt(max(n, 1)), own, given)
-    x = x + known + history / np.sqrt(n + 1)  # as for any held-out pair, the history grows by the pair
-    extra = [_history_column(x, n, own=mine, side=side) for mine, side in columns]
-    return PosteriorPart(x[:, 0], np.concatenate([x[:, 1:], *extra], 1))
+    S, K = len(given.mean), side.prior_mean.shape[2] - 1
+    place, weight = feature_rows(side, features or {})
+    known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
+    history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
+    told = known + history * history_weight(max(n, 1), side.shrink)
+    mean, drawn = _own(np.asarray(values, np.float64), told, prior, given)
+    known = known + history * history_weight(n + 1, side.shrink)  # as for any held-out pair, it grows by the pair
+    parts: list[np.ndarray] = []
+    for x in (mean + known, drawn + known):
+        extra = [_history_column(x, n, own=mine, side=s) for mine, s in columns]
+        parts += [x[:, 0], np.concatenate([x[:, 1:], *extra], 1)]
+    return PosteriorPart(*parts, n_told=n)
 
 
-def _own(values: np.ndarray, known: np.ndarray, side: SidePosterior, given: Given) -> np.ndarray:
-    """The conditional mean of own bias and factors (S, 1 + K), given ``known`` from features and history."""
-    mean, lam = side.prior_mean[:, 0].astype(np.float64), side.prior_precision[:, 0].astype(np.float64)
+def _own(values: np.ndarray, known: np.ndarray, prior: Own, given: Given) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and a draw of the conditional of own bias and factors, (S, 1 + K) each; ``known``: features and history."""
+    mean, lam = prior
+    z = np.random.default_rng(0).standard_normal(mean.shape)  # the same for every newcomer
     if not len(values):
-        return mean
+        return mean, mean + z / np.sqrt(lam)
     bias, q = given.bias, given.factors
     a = np.concatenate([np.ones((*bias.shape, 1)), q[:, :, : known.shape[1] - 1]], 2)  # (S, n, 1 + K)
     e = values - given.mean[:, None] - bias - np.einsum("snk,sk->sn", a, known)
     alpha = (1 / given.noise.astype(np.float64) ** 2)[:, None]
     P = alpha[:, :, None] * np.einsum("snk,snl->skl", a, a) + lam[:, :, None] * np.eye(lam.shape[1])
     right: np.ndarray = lam * mean + alpha * np.einsum("snk,sn->sk", a, e)
-    own = cast("np.ndarray", np.linalg.solve(P, right[:, :, None]))
-    return own[:, :, 0]
+    half = cast("np.ndarray", np.linalg.cholesky(P))  # P = half halfᵀ, so half⁻ᵀ z has the covariance P⁻¹
+    own = cast("np.ndarray", np.linalg.solve(P, right[:, :, None]))[:, :, 0]
+    step = cast("np.ndarray", np.linalg.solve(half.transpose(0, 2, 1), z[:, :, None]))
+    return own, own + step[:, :, 0]
 
 
 def _history_column(x: np.ndarray, n: int, *, own: bool, side: SidePosterior) -> np.ndarray:
-    """A newcomer's entry in a history's column (S, 1): 1/√(n+1) in its own, in the other what its prior says of it."""
+    """A newcomer's entry in a history's column (S, 1): its weight in its own; in the other what its prior says."""
     if own:
-        return np.full((len(x), 1), 1 / np.sqrt(n + 1))
+        return np.full((len(x), 1), history_weight(n + 1, side.shrink))
     mean = side.prior_mean[:, 1]  # (S, 1 + K) of the history's group
     return mean[:, :1] + np.einsum("sk,sk->s", mean[:, 1:], x[:, 1:])[:, None]
 

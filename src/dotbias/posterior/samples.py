@@ -4,18 +4,21 @@ For sample s, with a row's features and history already folded into its bias and
 
     f_s(u, i) = mean_s + user_bias_s[u] + item_bias_s[i] + users_s[u] · items_s[i],
 
-and, where the rating's day is given and was seen in training, + bias_s[d] + D_s[d] · (users_s[u] + items_s[i]) over the
-first factors. The rating is f + noise; with ordered-probit output, noise and cutpoints slice f into stars. The
-histories hold the scored pair itself, as they do for every training rating: "what would they give, if they rated it?",
-hence one more column of factors for each history.
+where the fit used times, u is the user in the session of the rating (see ``sessions``). The rating is f + noise; with
+ordered-probit output, noise and cutpoints slice f into stars. The histories hold the scored pair itself, as they do for
+every training rating: "what would they give, if they rated it?", hence one more column of factors for each history;
+``rank`` leaves these out: what the pair would add says nothing of whether it will be.
+
+A row without ratings has its prior's mean and what its features say; the prior's spread is added to the variance. The
+rating's variance, that of f and the noise's together, is multiplied by a factor of the row (see ``widths``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -23,28 +26,44 @@ from ..errors import DataError, SettingError
 from ..factors import Factors
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
-from ..scorer import Bilinear, FoldsIn, Intervals, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
+from ..scorer import Bilinear, FoldsIn, Intervals, Likes, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
 from ..trace import Trace
 from .compress import best_product
-from .newcomers import Given, PosteriorPart, SidePosterior, fold_in
+from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
+from .sessions import SessionPosterior
 from .stars import central_stars, slices
+from .widths import NEW, factor, row_features
 
-SECONDS_PER_DAY = 86_400
 BLOCK = 1 << 22  # floats gathered at a time
 _SIDE_ARRAYS = ("features", "prior_mean", "prior_precision")
-_SAMPLED = ("mean", "user_bias", "item_bias", "users", "items", "day_bias", "day_factors", "fit_noise")
+_SAMPLED = ("mean", "user_bias", "item_bias", "users", "items", "fit_noise")
+_COUNTS = ("user_counts", "item_counts")
+
+
+class Moments(NamedTuple):
+    """What is known of f, and of the rating around it, each (…,) float64.
+
+    Attributes:
+        mean: of f.
+        variance: of f.
+        width: the factor on the rating's variance, that of f and the noise's together.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    width: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Posterior:
-    """S samples of biases and factors of U users, I items and D days.
+    """S samples of biases and factors of U users and I items.
 
     Attributes:
         mean: (S,) float32.
         user_bias: (S, U) float32; ``item_bias`` (S, I).
         users: (S, U, K) float32, the columns of histories last; ``items`` (S, I, K).
-        days: (D,) int64 days since 1970 UTC, sorted; empty where days are not used.
-        day_bias: (S, D); ``day_factors`` (S, D, K without the columns of histories).
+        user_counts: (U,) int32 ratings of each user in train; ``item_counts`` (I,).
+        sessions: of each user: effects in every sample; none where times are not used.
         noise: standard deviation of a rating around f, as gaussian predictions state it.
         star_noise: the same for stars: of f + noise, before ``cutpoints`` slice it.
         fit_noise: (S,) the same, as each sample was drawn with (tempered: see ``gibbs``).
@@ -54,6 +73,7 @@ class Posterior:
         y_range: (low, high).
         user_side, item_side: for newcomers.
         trace: what was traced along the chains; None once loaded from disk.
+        widths: (6,) coefficients of the factor on the variance, as in ``posterior.widths``; none: 1.
         notes: how the fit went, for people.
         tables: fingerprint of the id tables whose rows these are; None where nobody said.
         kept: the compressed Factors, where they were made before and kept on disk.
@@ -64,9 +84,9 @@ class Posterior:
     item_bias: np.ndarray
     users: np.ndarray
     items: np.ndarray
-    days: np.ndarray
-    day_bias: np.ndarray
-    day_factors: np.ndarray
+    user_counts: np.ndarray
+    item_counts: np.ndarray
+    sessions: SessionPosterior
     noise: float
     star_noise: float
     fit_noise: np.ndarray
@@ -77,6 +97,7 @@ class Posterior:
     user_side: SidePosterior
     item_side: SidePosterior
     trace: Trace | None = None
+    widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
     notes: tuple[str, ...] = field(default=())
     tables: Tables | None = None
     kept: Factors | None = None
@@ -88,9 +109,9 @@ class Posterior:
 
     @property
     def offers(self) -> tuple[type, ...]:
-        """See ``scorer``; stars where ratings are a few distinct values, times where days are used."""
-        always = (Scorer, Ranks, Noted, Intervals, Bilinear, Sampled, FoldsIn, Stored)
-        return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.day_bias.shape[1] else ()))
+        """See ``scorer``; stars where ratings are a few distinct values, times where sessions are used."""
+        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Stored)
+        return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.sessions.effects.shape[1] else ()))
 
     @property
     def n_samples(self) -> int:
@@ -106,87 +127,149 @@ class Posterior:
 
     def score(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The posterior's guess for pairs of rows (B,), (B,), optionally at times (B,) -> (B,) float32."""
-        return self.centre(*self.moments(users, items, times))
+        return self.centre(self.moments(users, items, times))
 
     def score_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The guess of every item for each user row (B,) -> (B, I) float32."""
-        return self.centre(*self._moments_all(users, times))
+        return self.centre(self._moments_all(users, times))
 
     def rank(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        """The mean of f over the samples, unclipped, for pairs of rows (B,), (B,) -> (B,) float32."""
-        return self.moments(users, items, times)[0].astype(np.float32)
+        """The mean of f, unclipped and without the pair's own places in histories, (B,), (B,) -> (B,) float32."""
+        f = self._in_blocks(lambda at, t: self.samples(users[at], items[at], t, own=False).mean(0)[None], users, times)
+        return f[0].astype(np.float32)
 
     def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The same for every item and each user row (B,) -> (B, I) float32."""
-        return self._moments_all(users, times)[0].astype(np.float32)
+        return self._moments_all(users, times, own=False).mean.astype(np.float32)
 
-    def moments(
-        self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance over the samples of f, unclipped and without noise: two (B,) float64."""
+    def moments(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> Moments:
+        """Mean and variance of f, unclipped and without noise, and the width, (B,) each.
+
+        The variance is that over the samples, and what is not in them: of sessions that are not known, of rows
+        without ratings.
+        """
         users, items = np.atleast_1d(users), np.atleast_1d(items)
-        days, out = self._day_rows(times, len(users)), np.empty((2, len(users)))
-        size = max(1, BLOCK // (self.n_samples * (self.users.shape[2] + 1)))
-        for a in range(0, len(users), size):
-            f = self.samples(users[a : a + size], items[a : a + size], days[a : a + size])
-            out[:, a : a + size] = f.mean(0), f.var(0)
-        return out[0], out[1]
 
-    def samples(self, users: np.ndarray, items: np.ndarray, days: np.ndarray) -> np.ndarray:
-        """f of every sample for pairs of rows (B,); days are rows of ``days``, -1 for none -> (S, B) float64."""
-        (bu, p), (bi, q) = self._user_rows(users), self._item_rows(items)
-        f = self.mean[:, None] + bu + bi + np.einsum("sbk,sbk->sb", p, q)
-        if len(self.days):
-            bd, d = _rows(days, self.day_bias, self.day_factors)  # an unknown day has no effect
-            k = d.shape[2]
-            f = f + bd + np.einsum("sbk,sbk->sb", d, p[:, :, :k] + q[:, :, :k])
+        def both(at: slice, t: np.ndarray | None) -> np.ndarray:
+            f = self.samples(users[at], items[at], t)
+            return np.stack([f.mean(0), f.var(0) + self._spread(users[at], items[at], t)])
+
+        mean, variance = self._in_blocks(both, users, times)
+        width = np.exp(self.row_features(users, items, times) @ self.widths) if len(self.widths) else np.ones(len(mean))
+        return Moments(mean, variance, width)
+
+    def row_features(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+        """What the width of each pair hangs on (B, 6) float64."""
+        counts = _count(self.user_counts, users), _count(self.item_counts, items)
+        return row_features(*counts, self.sessions.kinds(users, times))
+
+    def _in_blocks(
+        self, of: Callable[[slice, np.ndarray | None], np.ndarray], users: np.ndarray, times: np.ndarray | None
+    ) -> np.ndarray:
+        """Numbers (M, B) of pairs, made of blocks of them that a sample's floats fit."""
+        B = len(users)
+        size = max(1, BLOCK // (self.n_samples * (self.users.shape[2] + 1)))
+        blocks = [slice(a, a + size) for a in range(0, max(B, 1), size)]
+        return np.concatenate([of(at, None if times is None else np.atleast_1d(times)[at]) for at in blocks], 1)
+
+    def samples(
+        self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None, *, own: bool = True
+    ) -> np.ndarray:
+        """f of every sample for pairs of rows (B,) -> (S, B) float64; ``own``: with the pair in its own histories."""
+        (bu, p), (bi, q) = self.user_rows(users, times), self._item_rows(items)
+        k = p.shape[2] if own else self._n_own
+        f = self.mean[:, None] + bu + bi + np.einsum("sbk,sbk->sb", p[:, :, :k], q[:, :, :k])
         return f.astype(np.float64)
 
-    def _moments_all(self, users: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of f for every item and each user row: two (B, I) float64."""
-        users = np.asarray(users)
-        n_items = self.item_bias.shape[1]
-        size, days = max(1, BLOCK // max(n_items, 1)), self._day_rows(times, len(users))
-        parts = [self._moments_rows(users[a : a + size], days[a : a + size]) for a in range(0, len(users), size)]
+    def _moments_all(
+        self, users: np.ndarray, times: np.ndarray | None, *, own: bool = True, spread: bool = False
+    ) -> Moments:
+        """Of every item for each user row, (B, I) each; the variance only for ordinal output, or if asked for."""
+        users, n_items = np.asarray(users), self.item_bias.shape[1]
+        size = max(1, BLOCK // max(n_items, 1))
+        blocks = [slice(a, a + size) for a in range(0, len(users), size)]
+        parts = [
+            self._moments_rows(users[at], None if times is None else times[at], own, spread or self.ordinal)
+            for at in blocks
+        ]
         if not parts:
-            return np.zeros((0, n_items)), np.zeros((0, n_items))
-        return np.concatenate([mean for mean, _ in parts]), np.concatenate([variance for _, variance in parts])
+            return Moments(*np.zeros((3, 0, n_items)))
+        return Moments(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
-    def _moments_rows(self, users: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        bu, p = self._user_rows(users)
-        bd, d = _rows(days, self.day_bias, self.day_factors)
-        k = d.shape[2]
+    def _moments_rows(self, users: np.ndarray, times: np.ndarray | None, own: bool, spread: bool) -> Moments:
+        bu, p = self.user_rows(users, times)
+        k = p.shape[2] if own else self._n_own
         total, squares = np.zeros((2, len(users), self.item_bias.shape[1]))
         for s in range(self.n_samples):
-            own = p[s].copy()
-            own[:, :k] += d[s]
-            base = self.mean[s] + bu[s] + bd[s] + np.einsum("bk,bk->b", d[s], p[s, :, :k])
-            f = own @ self.items[s].T + base[:, None] + self.item_bias[s]
+            f = p[s, :, :k] @ self.items[s, :, :k].T + (self.mean[s] + bu[s])[:, None] + self.item_bias[s]
             total += f
-            if self.ordinal:
+            if spread:
                 squares += np.square(f, dtype=np.float64)
         mean = total / self.n_samples
-        return mean, np.maximum(squares / self.n_samples - mean**2, 0)
+        if not spread:
+            return Moments(mean, squares, squares)
+        more = self._spread(users, None, times)[:, None] + np.where(self.item_counts == 0, self._cold_spread[1], 0)
+        kinds = self.sessions.kinds(users, times)[:, None]
+        width = factor(self.widths, _count(self.user_counts, users)[:, None], self.item_counts, kinds)
+        return Moments(mean, np.maximum(squares / self.n_samples - mean**2, 0) + more, width)
 
-    def centre(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        """The guess for f of that mean and variance (…,) -> (…,) float32: the mean, clipped, or the expected star."""
+    def centre(self, m: Moments) -> np.ndarray:
+        """The guess for f of those moments (…,) -> (…,) float32: the mean, clipped, or the expected star."""
         if self.ordinal:
-            return (self._slices(mean, variance) @ self.stars).astype(np.float32)
-        return np.clip(mean, *self.y_range).astype(np.float32)
+            return (self._slices(m) @ self.stars).astype(np.float32)
+        return np.clip(m.mean, *self.y_range).astype(np.float32)
 
-    def _day_rows(self, times: np.ndarray | None, n: int) -> np.ndarray:
-        """Times (B,) -> rows of ``days``, -1 for a day unseen in training or no time."""
-        if times is None or not len(self.days):
-            return np.full(n, -1)
-        day = np.atleast_1d(times) // SECONDS_PER_DAY
-        at = np.minimum(np.searchsorted(self.days, day), len(self.days) - 1)
-        return np.where(self.days[at] == day, at, -1)
+    def user_rows(self, users: np.ndarray, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Each user in the session of each rating, rows (B,), times (B,): bias (S, B) and factors (S, B, K).
 
-    def _user_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _rows(rows, self.user_bias, self.users, self._stranger_user)
+        Times None: unknown, so that they are users over all their sessions.
+        """
+        users = np.asarray(users)
+        bias, factors = _rows(users, self.user_bias, self.users, self._stranger_user)
+        known = (users >= 0) & (users < self.user_bias.shape[1])
+        if not self.sessions.effects.shape[1] or not known.any():
+            return bias, factors
+        if known.all():
+            known = slice(None)
+        effect = self.sessions.of(users[known], times if times is None else np.atleast_1d(times)[known])
+        k = effect.shape[2] - 1
+        bias[:, known] += effect[:, :, 0]
+        if self.sessions.everyones:  # version 0.1 multiplied the day's factors by the user's, too
+            bias[:, known] += np.einsum("sbk,sbk->sb", effect[:, :, 1:], factors[:, known, :k])
+        factors[:, known, :k] += effect[:, :, 1:]
+        return bias, factors
 
     def _item_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _rows(rows, self.item_bias, self.items, self._stranger_item)
+
+    @property
+    def _n_own(self) -> int:
+        """Factors before the columns of histories."""
+        return self.users.shape[2] - self.user_side.has_history - self.item_side.has_history
+
+    def _spread(self, users: np.ndarray, items: np.ndarray | None, times: np.ndarray | None) -> np.ndarray:
+        """The variance of f that the samples do not show (B,) float64: of sessions, and of rows without ratings."""
+        out = np.where(_count(self.user_counts, users) == 0, self._cold_spread[0], 0.0)
+        if items is not None:
+            out = out + np.where(_count(self.item_counts, items) == 0, self._cold_spread[1], 0.0)
+        if self.sessions.effects.shape[1]:
+            out = out + self.sessions.spread(users, times, self._squares[1])
+        return out
+
+    @cached_property
+    def _squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """1, and the mean square of each factor in each sample: of users, of items, (S, 1 + K) float64 each."""
+        k, one = self._n_own, np.ones((self.n_samples, 1))
+        means = [np.square(x[:, :, :k], dtype=np.float64).mean(1) for x in (self.users, self.items)]
+        return np.concatenate([one, means[0]], 1), np.concatenate([one, means[1]], 1)
+
+    @cached_property
+    def _cold_spread(self) -> tuple[float, float]:
+        """The variance of f from the own bias and factors of a user, of an item, without ratings."""
+        users, items = self._squares
+        pairs = (self.user_side, items), (self.item_side, users)
+        found = [float((other / side.prior_precision[:, 0]).sum(1).mean()) for side, other in pairs]
+        return found[0], found[1]
 
     @cached_property
     def _stranger_user(self) -> PosteriorPart:
@@ -200,11 +283,11 @@ class Posterior:
 
     def sd(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """Standard deviation of the rating itself: posterior spread of f and noise -> (B,) float32."""
-        mean, variance = self.moments(users, items, times)
+        m = self.moments(users, items, times)
         if self.ordinal:
-            p = self._slices(mean, variance)
+            p = self._slices(m)
             return np.sqrt(np.maximum(p @ self.stars**2 - (p @ self.stars) ** 2, 0)).astype(np.float32)
-        return np.sqrt(variance + self.noise**2).astype(np.float32)
+        return np.sqrt((m.variance + self.noise**2) * m.width).astype(np.float32)
 
     def interval(
         self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None, *, level: float = 0.8
@@ -214,18 +297,18 @@ class Posterior:
         Gaussian output: the central interval of N(mean, sd²). Ordinal output: quantiles of the stars, which, being
         few, cover at least ``level``.
         """
-        return self.central(*self.moments(users, items, times), level)
+        return self.central(self.moments(users, items, times), level)
 
-    def central(self, mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """The central interval of a rating whose f has that mean and variance (B,): (low, high), (B,) float32 each."""
+    def central(self, m: Moments, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """The central interval of ratings whose f has those moments (B,): (low, high), (B,) float32 each."""
         if not 0 < level < 1:
             raise SettingError(f"level is {level!r}.", hint="a probability between 0 and 1, such as 0.8.")
         if self.ordinal:
-            return central_stars(self._slices(mean, variance), self.stars, level)
+            return central_stars(self._slices(m), self.stars, level)
         from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
 
-        reach = ndtri((1 + level) / 2) * np.sqrt(variance + self.noise**2)
-        low, high = (np.clip(mean + sign * reach, *self.y_range).astype(np.float32) for sign in (-1, 1))
+        reach = ndtri((1 + level) / 2) * np.sqrt((m.variance + self.noise**2) * m.width)
+        low, high = (np.clip(m.mean + sign * reach, *self.y_range).astype(np.float32) for sign in (-1, 1))
         return low, high
 
     def star_probabilities(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
@@ -236,10 +319,27 @@ class Posterior:
         """
         if not len(self.stars):
             raise DataError("this posterior does not support stars.", hint="fit with ordinal=True, or noise='auto'.")
-        return self._slices(*self.moments(users, items, times))
+        return self._slices(self.moments(users, items, times))
 
-    def _slices(self, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        return slices(mean, variance + self.star_noise**2, self.cutpoints)
+    def _slices(self, m: Moments) -> np.ndarray:
+        return slices(m.mean, (m.variance + self.star_noise**2) * m.width, self.cutpoints)
+
+    def p_like(self, users: np.ndarray, items: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
+        """P(rating >= like), if it is rated, for pairs of rows (B,), (B,) -> (B,) float64."""
+        return self.reaches(self.moments(users, items, times), like)
+
+    def p_like_all(self, users: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
+        """The same for every item and each of the user rows (B,), without the pair's own places in histories (B, I)."""
+        return self.reaches(self._moments_all(users, times, own=False, spread=True), like)
+
+    def reaches(self, m: Moments, like: float) -> np.ndarray:
+        """P(rating >= like) of ratings whose f has those moments (…,): by stars where these are known."""
+        from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
+
+        if len(self.stars):
+            cut = np.r_[-np.inf, self.cutpoints, np.inf][np.searchsorted(self.stars, like)]
+            return ndtr((m.mean - cut) / np.sqrt((m.variance + self.star_noise**2) * m.width))
+        return ndtr((m.mean - like) / np.sqrt((m.variance + self.noise**2) * m.width))
 
     # Newcomers -------------------------------------------------------------------------------------------------
 
@@ -265,25 +365,42 @@ class Posterior:
     def _fold_in(
         self, side: Side, rows: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None
     ) -> PosteriorPart:
-        own, bias, factors = (
-            (self.user_side, self.item_bias, self.items)
-            if side == "user"
-            else (self.item_side, self.user_bias, self.users)
-        )
         rows = np.asarray(rows, np.int64)
+        if side == "user":
+            own, given = self.user_side, _rows(rows, self.item_bias, self.items)
+            prior = with_session(Own.of(own), self.sessions)
+        else:
+            own, given = self.item_side, self.user_rows(rows)
+            prior = Own.of(own)
         histories = [(side == name, s) for name, s in (("user", self.user_side), ("item", self.item_side))]
         columns = [(mine, s) for mine, s in histories if s.has_history]
-        given = Given(self.mean, self.fit_noise, *_rows(rows, bias, factors))
-        return fold_in(rows, values, features, own, given, columns)
+        return fold_in(rows, values, features, own, prior, Given(self.mean, self.fit_noise, *given), columns)
 
-    def part_moments(self, side: Side, part: PosteriorPart, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance over the samples of f between a newcomer and rows of the other side: two (n,) float64."""
+    def part_moments(self, side: Side, part: PosteriorPart, others: np.ndarray | None, *, own: bool = True) -> Moments:
+        """Mean and variance of f between a newcomer and rows of the other side, and the width, (n,) each.
+
+        The variance is that of draws of the newcomer; the mean is without their sampling error.
+        """
         if side == "user":
-            bias, factors = self._item_rows(_all_or(others, self.item_bias.shape[1]))
+            rows = _all_or(others, self.item_bias.shape[1])
+            (bias, factors), cold = self._item_rows(rows), np.where(_count(self.item_counts, rows) == 0, 1.0, 0.0)
         else:
-            bias, factors = self._user_rows(_all_or(others, self.user_bias.shape[1]))
-        f = (self.mean + part.bias)[:, None] + bias + np.einsum("sk,snk->sn", part.factors, factors)
-        return f.mean(0), f.var(0)
+            rows = _all_or(others, self.user_bias.shape[1])
+            bias, factors = self.user_rows(rows)
+            cold = self._spread(rows, None, None)
+        k = factors.shape[2] if own else self._n_own
+        mean, drawn = (
+            (self.mean + b)[:, None] + bias + np.einsum("sk,snk->sn", x[:, :k], factors[:, :, :k])
+            for b, x in ((part.bias, part.factors), (part.drawn_bias, part.drawn_factors))
+        )
+        told, of_others = np.full(len(rows), part.n_told), self.item_counts if side == "user" else self.user_counts
+        counts = [told, _count(of_others, rows)]
+        if side == "item":
+            counts.reverse()
+        new = side == "user" and bool(self.sessions.effects.shape[1])
+        kinds = np.full(len(rows), NEW) if new else self.sessions.kinds(rows, None)
+        width = factor(self.widths, counts[0], counts[1], kinds)
+        return Moments(mean.mean(0), drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold), width)
 
     # Smaller, and on disk --------------------------------------------------------------------------------------
 
@@ -298,30 +415,37 @@ class Posterior:
     def squash(self, z: np.ndarray) -> np.ndarray:
         """From the scale of f to the ratings': clipped, or the expected star under the noise alone."""
         if self.ordinal:
-            return self._slices(z, np.zeros(np.shape(z))) @ self.stars
+            return self._slices(Moments(z, np.zeros(np.shape(z)), np.ones(np.shape(z)))) @ self.stars
         return np.clip(z, *self.y_range)
 
     def draws(self) -> Iterator[Factors]:
-        """Each sample as Factors, without days."""
+        """Each sample as Factors; of the users, as they are over all their sessions."""
         objective = Objective(y_range=self.y_range)
+        user_bias, users = self.user_rows(np.arange(len(self.user_bias[0])))
         for s in range(self.n_samples):
-            parts = self.user_bias[s], self.item_bias[s], self.users[s], self.items[s]
+            parts = user_bias[s], self.item_bias[s], users[s], self.items[s]
             yield Factors(float(self.mean[s]), *parts, objective, self.tables)
 
     def compress(self, n_factors: int | None = None) -> Factors:
         """Plain Factors: the mean biases, and the best ``n_factors``-dimensional approximation of the mean of P·Q.
 
-        Days, uncertainty and features are left behind. By default as many factors as a sample has, twice.
+        Users are as they are over all their sessions; uncertainty and features are left behind. By default as many
+        factors as a sample has, twice.
         """
         U, I, K = self.users.shape[1], self.items.shape[1], self.users.shape[2]
-        users, items = best_product(self.users, self.items, min(2 * K if n_factors is None else n_factors, U, I))
+        user_bias, left = self.user_rows(np.arange(len(self.user_bias[0])))
+        users, items = best_product(left, self.items, min(2 * K if n_factors is None else n_factors, U, I))
         noise = float(np.mean(self.fit_noise.astype(np.float64) ** 2))
         bias = [float(s.prior_precision[:, 0, 0].mean()) for s in (self.user_side, self.item_side)]
         spread = [max(float(x.var()), 1e-6) if x.size else 1.0 for x in (users, items)]
         regs = [Ridge(noise * b, noise / s) for b, s in zip(bias, spread, strict=True)]
         objective = Objective("squared", "identity", self.y_range, *regs)
-        biases = self.user_bias.mean(0), self.item_bias.mean(0)
+        biases = user_bias.mean(0), self.item_bias.mean(0)
         return Factors(float(self.mean.mean()), *biases, users, items, objective, self.tables)
+
+    def carrying(self, carry: float) -> Posterior:
+        """The same with another share of the last session in a new one."""
+        return replace(self, sessions=self.sessions._replace(carry=carry))
 
     def thin(self, keep: int) -> Posterior:
         """Thin to ``keep`` samples, evenly spread: smaller, a little less exact."""
@@ -332,25 +456,33 @@ class Posterior:
             )
             for name, side in (("user_side", self.user_side), ("item_side", self.item_side))
         }
-        return replace(self, **{name: getattr(self, name)[at] for name in _SAMPLED}, **sides, kept=None)
+        return replace(
+            self,
+            **{name: getattr(self, name)[at] for name in _SAMPLED},
+            **sides,
+            sessions=self.sessions.thin(at),
+            kept=None,
+        )
 
     def state(self) -> State:
         """What ``storage`` keeps: everything but the trace; the compressed Factors, too."""
-        names = (*_SAMPLED, "days", "stars", "cutpoints")
-        arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in names}
+        names = (*_SAMPLED, *_COUNTS, "stars", "cutpoints")
+        arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in names} | self.sessions.arrays()
         compressed = self.factors().state()
         arrays |= {f"compressed.{name}": array for name, array in compressed.arrays.items()}
         settings: dict[str, Any] = {
             "noise": self.noise,
             "star_noise": self.star_noise,
             "ordinal": self.ordinal,
+            "carry": self.sessions.carry,
+            "widths": self.widths.tolist(),
             "notes": list(self.notes),
             "y_range": [x if np.isfinite(x) else None for x in self.y_range],  # JSON knows no infinity
             "compressed": compressed.settings,
         }
         for name, side in (("user_side", self.user_side), ("item_side", self.item_side)):
             arrays |= {f"{name}.{part}": getattr(side, part) for part in _SIDE_ARRAYS}
-            words = ("names", "groups", "scales", "has_history")
+            words = ("names", "groups", "scales", "has_history", "shrink")
             settings[name] = {word: _listed(getattr(side, word)) for word in words}
         return State("posterior", arrays, settings)
 
@@ -365,13 +497,16 @@ class Posterior:
             own = {k.removeprefix("compressed."): a for k, a in arrays.items() if k.startswith("compressed.")}
             kept = Factors.from_state(own, settings["compressed"], tables)
         return cls(
-            **{name: arrays[name] for name in (*_SAMPLED, "days", "stars", "cutpoints")},  # type: ignore[arg-type]
+            **{name: arrays[name] for name in (*_SAMPLED, "stars", "cutpoints")},  # type: ignore[arg-type]
+            **{name: _counts_from(arrays, name) for name in _COUNTS},
+            sessions=SessionPosterior.from_arrays(arrays, settings),
             user_side=_side_from("user_side", arrays, settings),
             item_side=_side_from("item_side", arrays, settings),
             noise=settings["noise"],
             star_noise=settings["star_noise"],
             ordinal=settings["ordinal"],
             y_range=(-np.inf if low is None else low, np.inf if high is None else high),
+            widths=np.array(settings.get("widths", [])),
             notes=tuple(settings["notes"]),
             tables=tables,
             kept=kept,
@@ -392,19 +527,23 @@ class Newcomer:
     side: Side
     part: PosteriorPart
 
-    offers = (Intervals,)
+    offers = (Intervals, Likes)
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
         """Guesses for rows of the other side (n,), all by default -> (n,) float32."""
-        return self.of.centre(*self.of.part_moments(self.side, self.part, others))
+        return self.of.centre(self.of.part_moments(self.side, self.part, others))
 
     def rank(self, others: np.ndarray | None = None) -> np.ndarray:
-        """The mean of f over the samples, unclipped (n,) float32."""
-        return self.of.part_moments(self.side, self.part, others)[0].astype(np.float32)
+        """The mean of f, unclipped and without the pair's own places in histories (n,) float32."""
+        return self.of.part_moments(self.side, self.part, others, own=False).mean.astype(np.float32)
 
     def interval(self, others: np.ndarray | None = None, *, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
         """Where each rating lies with probability ``level``: (low, high), (n,) float32 each."""
-        return self.of.central(*self.of.part_moments(self.side, self.part, others), level)
+        return self.of.central(self.of.part_moments(self.side, self.part, others), level)
+
+    def p_like(self, like: float, others: np.ndarray | None = None) -> np.ndarray:
+        """P(rating >= like), if it is rated, without the pair's own places in histories (n,) float64."""
+        return self.of.reaches(self.of.part_moments(self.side, self.part, others, own=False), like)
 
 
 def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> SidePosterior:
@@ -413,7 +552,8 @@ def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[st
     groups = tuple((str(g), int(a), int(z)) for g, a, z in words["groups"])
     scales = tuple((str(c), float(m), float(s)) for c, m, s in words["scales"])
     has_history = words["has_history"] if "has_history" in words else words["has_bag"]  # version 0.1 said bag
-    return SidePosterior(tuple(words["names"]), groups, scales, has_history=has_history, **parts)
+    shrink = float(words.get("shrink", 0.0))  # version 0.1 had none
+    return SidePosterior(tuple(words["names"]), groups, scales, has_history=has_history, shrink=shrink, **parts)
 
 
 def _listed(value: Any) -> Any:
@@ -424,6 +564,21 @@ def _listed(value: Any) -> Any:
 def _all_or(rows: np.ndarray | None, n: int) -> np.ndarray:
     """The rows asked for, or all n."""
     return np.arange(n) if rows is None else np.asarray(rows)
+
+
+def _counts_from(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """The counts of one side; of version 0.1, which kept none: one rating each."""
+    if name in arrays:
+        return arrays[name]
+    bias = arrays[name.replace("counts", "bias")]
+    return np.ones(len(bias[0]), np.int32)
+
+
+def _count(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The counts of rows (B,), 0 outside the table."""
+    rows = np.asarray(rows)
+    known = (rows >= 0) & (rows < len(counts))
+    return np.where(known, counts[np.where(known, rows, 0)], 0) if len(counts) else np.zeros(len(rows), np.int32)
 
 
 def _rows(

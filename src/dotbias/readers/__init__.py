@@ -60,7 +60,8 @@ def read_csv(
     sheet = open_sheet(path, separator=separator, header=header, encoding=encoding, names=_positional(columns))
     chosen = choose_columns(sheet.names, columns, sheet.name, header=sheet.header)
     frame = sheet.typed(chosen)
-    return clean(frame, chosen, sheet.name, sheet.where, sheet.notes, text=True)
+    notes = (*sheet.notes, *times.overlooked(sheet.names, chosen, columns.get("time"), frame))
+    return clean(frame, chosen, sheet.name, sheet.where, notes, text=True)
 
 
 def _positional(columns: Columns) -> list[str]:

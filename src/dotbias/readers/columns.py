@@ -93,8 +93,9 @@ def choose_columns(names: list[str], columns: Columns, source: str, *, header: b
         found = recognise([n for n in names if n not in chosen.values()], known)
         if found is not None:
             chosen[role] = found
-        elif role != "time":
-            raise _not_found(names, role, source, header)
+    lacking = [role for role in NAMES if role != "time" and role not in chosen and columns.get(role) is not False]
+    if lacking:
+        raise _not_found(names, lacking, source, header)
     twice = [name for name in chosen.values() if list(chosen.values()).count(name) > 1]
     if twice:
         roles = " and ".join(role for role, name in chosen.items() if name == twice[0])
@@ -126,16 +127,22 @@ def _asked(names: list[str], asked: Any, role: str, source: str) -> str:
     return asked
 
 
-def _not_found(names: list[str], role: str, source: str, header: bool) -> DataError:
-    what = f"{source}: no column looks like the {role}; its columns are {', '.join(map(repr, names[:12]))}."
+def _not_found(names: list[str], roles: list[str], source: str, header: bool) -> DataError:
+    shown = " or the ".join([", the ".join(roles[:-1]), roles[-1]] if len(roles) > 1 else roles)
+    what = f"{source}: no column looks like the {shown}; its columns are {', '.join(map(repr, names[:12]))}."
     if len(names) == 1:
         return DataError(what, hint=f"one column only: name the right {arg('separator')}.")
     if not header:
         return DataError(what, hint="without a header, columns are user, item, rating, time; or give positions.")
     free = [n for n in names if all(recognise([n], known) is None for known in NAMES.values())]
-    near = [n for n in free if did_you_mean(n, NAMES[role]).startswith("did you mean")]
-    guess = f"did you mean {arg(role, near[0])}?" if near else f"name it: {arg(role)}…"
-    implicit = f"; {arg('rating', False)} if there are none" if role == "rating" else ""
+    near = {r: next((n for n in free if did_you_mean(n, NAMES[r]).startswith("did you mean")), None) for r in roles}
+    if len(roles) == 1 and near[roles[0]]:
+        guess = f"did you mean {arg(roles[0], near[roles[0]])}?"
+    else:
+        near = {r: n for r, n in near.items() if list(near.values()).count(n) == 1}
+        all_of = ", ".join(arg(r, near[r]) if near.get(r) else f"{arg(r)}…" for r in roles)
+        guess = f"name {'it' if len(roles) == 1 else 'them'}: {all_of}"
+    implicit = f"; {arg('rating', False)} if there are none" if "rating" in roles else ""
     return DataError(what, hint=f"{guess}{implicit}; {arg('header', False)} if the first line is a rating.")
 
 
@@ -146,6 +153,10 @@ def recognise(names: list[str], known: Iterable[str]) -> str | None:
 
 
 # What cells must be --------------------------------------------------------------------------------------------
+
+
+MARKS = "\0|\ufeff"  # no id has them: a file was damaged, or made of several, each with its mark
+UNMARKED = "was the file damaged, or put together from several? take these characters off."
 
 
 def clean(
@@ -167,6 +178,9 @@ def clean(
         if text:
             column, note = whole_if_all(column, role)
             notes += note
+            if column.dtype == pl.String:
+                marked = column.str.contains(MARKS)
+                refuse(marked, column, where, f"the {role} holds a NUL or a byte order mark", UNMARKED)
         ids[role] = as_ids(column, f"{name}, column {chosen[role]!r}")
         notes += odd_ids(ids[role], role)
     rating = _numbers(frame[chosen["rating"]], where, chosen["rating"]) if "rating" in chosen else None
@@ -198,6 +212,8 @@ def odd_ids(ids: pl.Series, role: str) -> tuple[str, ...]:
     if ids.dtype != pl.String:
         return ()
     distinct, notes = ids.unique(maintain_order=True), []
+    if n := int(distinct.str.contains(MARKS).sum()):
+        notes.append(f"{n:,} {role} ids hold a NUL or a byte order mark, which nobody sees: they are kept as they are.")
     plain = distinct.str.strip_chars().str.replace(r"^(-?\d+)\.0+$", "$1")
     if n := len(plain) - plain.n_unique():
         twins = distinct.filter(plain == plain.filter(plain.is_duplicated())[0]).head(2).to_list()

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import DataError, FileError, arg, did_you_mean
 from ..files import clear_errors, drain, read_stream
 
+PACKED = b"\x1f\x8b"  # gzip
 MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file", b"BZh": "a bzip2 file"}
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -22,12 +23,11 @@ def open_text(path: Path, encoding: str | None) -> tuple[Path | bytes, tuple[str
     """
     source = open_source(path)
     start = source[:4] if isinstance(source, bytes) else _first_four(source)
-    other = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
-    if other:
-        raise DataError(f"{path.name} is {other}, not text.", hint="unpack it, or use Ratings.from_parquet or a frame.")
-    if start[:2] == b"\x1f\x8b":
+    _refuse_kinds(start, f"{path.name} is", MAGIC)
+    if start.startswith(PACKED):
         source = _unpack(source, path.name)
         start = source[:4]
+        _refuse_kinds(start, f"{path.name} is a gzip file that holds", MAGIC | {PACKED: "another gzip file"})
     if encoding is None and start[:2] in UTF16:
         encoding, guessed = "utf-16", f"{path.name} was read as UTF-16."
     elif encoding is None and _is_utf8(source):
@@ -83,6 +83,13 @@ def _has_utf8_name(path: Path) -> bool:
 def _first_four(path: Path) -> bytes:
     with path.open("rb") as f:
         return f.read(4)
+
+
+def _refuse_kinds(start: bytes, name: str, kinds: dict[bytes, str]) -> None:
+    """Refuse content that begins as something else than text does; ``name`` is what it is of, and a verb."""
+    other = next((kind for magic, kind in kinds.items() if start.startswith(magic)), None)
+    if other:
+        raise DataError(f"{name} {other}, not text.", hint="unpack it, or use Ratings.from_parquet or a frame.")
 
 
 def _unpack(source: Path | bytes, name: str) -> bytes:

@@ -16,6 +16,7 @@ from . import parquet
 from .columns import NAMES, SPELL_MISSING, WHOLE, Columns, Source, choose_columns, clean, recognise
 from .opening import open_source
 from .text import open_sheet
+from .times import overlooked
 
 TITLES = ("title", "name")  # columns that name rows for people
 
@@ -23,9 +24,11 @@ TITLES = ("title", "name")  # columns that name rows for people
 def read_parquet(path: Path, columns: Columns) -> Source:
     """Clean columns of a Parquet file."""
     source = open_source(path)
-    chosen = choose_columns(parquet.names(source, path.name), columns, path.name)
+    names = parquet.names(source, path.name)
+    chosen = choose_columns(names, columns, path.name)
     frame = parquet.read(source, path.name, list(dict.fromkeys(chosen.values())))
-    return clean(frame, chosen, path.name, lambda i: f"{path.name}, row {int(i)}", ())
+    notes = overlooked(names, chosen, columns.get("time"))
+    return clean(frame, chosen, path.name, lambda i: f"{path.name}, row {int(i)}", notes)
 
 
 def read_frame(frame: Any, columns: Columns) -> Source:
@@ -33,7 +36,8 @@ def read_frame(frame: Any, columns: Columns) -> Source:
     table = native_columns(frame)
     chosen = choose_columns(list(table), columns, "the frame")
     used = pl.DataFrame({name: _as_series(table[name], name) for name in chosen.values()})
-    return clean(used, chosen, "the frame", lambda i: f"the frame, row {int(i)}", ())
+    notes = overlooked(list(table), chosen, columns.get("time"))
+    return clean(used, chosen, "the frame", lambda i: f"the frame, row {int(i)}", notes)
 
 
 def native_columns(frame: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..files import clear_errors
 from .opening import open_text
 
 SEPARATORS = ("::", "\t", ",", "|", ";")
+LONGEST = 1 << 20  # bytes of a first line
 STAND_IN = "\x1f"  # polars splits on one byte: a longer separator is replaced by this one
 
 
@@ -132,6 +133,12 @@ class TextTable(NamedTuple):
                     return self._ragged(line, len(fields), fields[:6])
         except csv.Error:
             pass
+        line = self._bare_cr()
+        if line:
+            return DataError(
+                f"{self.name}, line {line}: a line that ends with CR alone, where others end with LF.",
+                hint="save the file with one kind of line ends (LF).",
+            )
         line = self._stray_quote()
         if line:
             return DataError(
@@ -141,6 +148,12 @@ class TextTable(NamedTuple):
         first = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         hint = f"name {arg('separator')}, {arg('header')} or {arg('encoding')}."
         return DataError(f"{self.name} cannot be read: {first}", hint=hint)
+
+    def _bare_cr(self) -> int | None:
+        """The first line with a CR inside, of a file whose other lines end with LF."""
+        data = self.text.read_bytes() if isinstance(self.text, Path) else self.text
+        found = re.search(rb"\r(?!\n|\Z)", data)
+        return None if found is None else self.skipped + 1 + data.count(b"\n", 0, found.start())
 
     def _stray_quote(self) -> int | None:
         """The first line with a quotation mark inside a field, or else with an odd number of them."""
@@ -178,7 +191,11 @@ def open_sheet(
         separator = separator or max(SEPARATORS, key=lambda s: len(_fields(first, s)))
         fields = _fields(first, separator)
     except csv.Error as e:
+        if len(first) > csv.field_size_limit():
+            what = f"the first line of {name} has {len(first):,} characters, too many for one field."
+            raise DataError(what, hint="does it lack line ends, or a closing quotation mark?") from e
         raise DataError(f"the first line of {name} cannot be read: {e}.", hint="is it a table of ratings?") from e
+    _refuse_other_first(first, len(fields), text, name)
     header = not any(_is_number(f) for f in fields) if header is None else header
     if not header:
         fields = [names[k] if k < len(names) else f"column {k}" for k in range(len(fields))]
@@ -207,7 +224,7 @@ def _first_line(text: Path | bytes, name: str) -> tuple[Path | bytes, str, int]:
     stream = text.open("rb") if isinstance(text, Path) else io.BytesIO(text)
     skipped, line = 0, ""
     with stream:
-        while raw := stream.readline(1 << 20):
+        while raw := stream.readline(LONGEST):
             line = raw.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r\n")
             if line.strip():
                 break
@@ -215,11 +232,33 @@ def _first_line(text: Path | bytes, name: str) -> tuple[Path | bytes, str, int]:
         rest = raw + stream.read() if skipped else b""
     if not line.strip():
         raise DataError(f"{name} is empty.", hint="a rating a line is expected.")
+    if len(raw) == LONGEST:
+        hint = "does it lack line ends, or a closing quotation mark?"
+        raise DataError(f"the first line of {name} is longer than {LONGEST:,} bytes.", hint=hint)
     if "\r" in line:
         raise DataError(f"{name} ends its lines with CR alone.", hint="save it with line ends of today (LF).")
     if "\0" in line:
         raise DataError(f"{name} is not text.", hint="is it a binary file?")
     return (rest if skipped else text), line, skipped
+
+
+def _refuse_other_first(first: str, n_fields: int, text: Path | bytes, name: str) -> None:
+    """Refuse a first line that is no part of the table: ``sep=;`` as Excel writes it, or a comment.
+
+    A line that begins with ``#`` is a comment where the next line has more fields.
+    """
+    excel = re.fullmatch(r'"?sep=(.)"?', first.strip("\n"), re.IGNORECASE)
+    if excel:
+        what = f"the first line of {name} is {first!r}: it names a separator, and no columns."
+        raise DataError(what, hint=f"take that line out, and say {arg('separator', excel[1])}.")
+    if not first.startswith("#"):
+        return
+    with text.open("rb") if isinstance(text, Path) else io.BytesIO(text) as stream:
+        lines = (line.decode("utf-8", "replace") for line in stream)
+        following = next((line for line in lines if line.strip() and not line.lstrip("\ufeff").startswith("#")), "")
+    if max(len(_fields(following.rstrip("\r\n"), s)) for s in SEPARATORS) > n_fields:
+        what = f"the first line of {name} is a comment: {first[:60]!r}."
+        raise DataError(what, hint="take out the lines that begin with '#'.")
 
 
 def _fields(line: str, separator: str) -> list[str]:

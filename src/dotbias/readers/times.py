@@ -5,8 +5,9 @@ What the numbers alone can tell is read and noted; what may be two things is ref
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -26,6 +27,11 @@ WRITTEN = (  # dates as numbers: lowest, highest, how they are written, the same
     (190001010000, 210012312359, "YYYYMMDDhhmm", "%Y%m%d%H%M"),
     (19000101000000, 21001231235959, "YYYYMMDDhhmmss", "%Y%m%d%H%M%S"),
 )
+NAMED = {  # words in the names of columns that may hold times
+    *("time", "timestamp", "date", "datetime", "day", "when", "created", "updated"),
+    *("datum", "zeit", "zeitpunkt", "fecha", "tijd", "heure"),
+}
+EPOCH = 10**8  # seconds: smaller ones, of 1970 to 1973, are no times of today
 YEAR_1 = -62_135_596_800  # seconds from 1970 to 0001-01-01
 DAY = 86_400
 Where = Callable[[int], str]
@@ -97,6 +103,7 @@ def _counted(numbers: pl.Series, where: Where, name: str) -> tuple[pl.Series, tu
             f"{where(int(size.arg_max() or 0))}: {name} holds {large:.0f} beside {small:.0f}: {unit} or {units[0][1]}?",
             hint=f"bring all times to seconds since 1970 UTC; {arg('time', False)} leaves them out.",
         )
+    _refuse_dates_among(numbers, where, name, unit, per_second)
     if per_second == 1:
         return numbers, ()
     return (numbers / per_second).floor() if numbers.dtype.is_float() else numbers // per_second, (
@@ -128,6 +135,62 @@ def _written(numbers: pl.Series, where: Where, name: str) -> tuple[pl.Series, tu
         )
     first, last = (str(d)[:10] for d in (dates.min(), dates.max()))
     return dates.dt.epoch("s"), (f"{name} was read as dates written {style[2]}, from {first} to {last}.",)
+
+
+def _refuse_dates_among(numbers: pl.Series, where: Where, name: str, unit: str, per_second: int) -> None:
+    """Refuse numbers that are dates as people write them beside counts that lie far from all such dates.
+
+    Raises:
+        DataError: naming both readings of the first.
+    """
+    size = numbers.cast(pl.Float64).abs()
+    for low, high, style, pattern in WRITTEN:
+        inside = numbers.is_between(low, high) & (size == size.floor())
+        others = size.filter(~inside & (size > 0))
+        if not inside.any() or not len(others) or others.min() < EPOCH:  # type: ignore[operator]
+            continue
+        if others.is_between(low / 5, high * 5).any():  # counts that merely pass through here
+            continue
+        text = numbers.filter(inside).cast(pl.Int64).cast(pl.String) + ("0101" if style == "YYYY" else "")
+        dates, i = text.str.to_datetime(pattern, strict=False, time_unit="us"), int(inside.arg_max() or 0)
+        if not dates.null_count():
+            as_count = datetime.fromtimestamp(int(numbers[i]) // per_second, UTC)
+            more = f" ({n:,} such rows in all)" if (n := int(inside.sum())) > 1 else ""
+            raise DataError(
+                f"{where(i)}: {name} holds {numbers[i]:.0f} beside {others[0]:.0f}{more}: {str(dates[0])[:10]}, "
+                f"a date written {style}, or {as_count:%Y-%m-%d}, {unit} since 1970?",
+                hint=f"bring all times to seconds since 1970 UTC; {arg('time', False)} leaves them out.",
+            )
+
+
+def overlooked(
+    names: Sequence[str], chosen: dict[str, str], asked: object, frame: pl.DataFrame | None = None
+) -> tuple[str, ...]:
+    """A note on a column that looks like times, by its name or its first cells, where no column was chosen for them.
+
+    Args:
+        names: of all columns.
+        chosen: role -> column.
+        asked: what the caller said of the time column; False: there is none.
+        frame: the cells, where they are at hand.
+    """
+    if "time" in chosen or asked is False:
+        return ()
+    free = [n for n in names if n not in chosen.values()]
+    found = next((n for n in free if _is_named_so(n) or (frame is not None and _looks_so(frame[n].head(100)))), None)
+    if found is None:
+        return ()
+    return (f"column {found!r} looks like times and is left out; name it as the time column to use it.",)
+
+
+def _is_named_so(name: str) -> bool:
+    return bool(NAMED & {word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)})
+
+
+def _looks_so(cells: pl.Series) -> bool:
+    """Whether text cells are all ISO dates, or seconds of 2001 to 2033."""
+    bare = cells.drop_nulls().str.strip_chars() if cells.dtype == pl.String else cells.clear()
+    return len(bare) > 0 and any(bare.str.contains(p).all() for p in (r"^\d{4}-\d\d-\d\d([T ]|$)", r"^1\d{9}$"))
 
 
 def _future(parsed: pl.Series, name: str) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class Recommender:
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
+        SettingError: for settings or metrics that are no dicts, or a log that is no list of dicts.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Recommender:
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
     ):
+        check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
@@ -402,6 +404,8 @@ class Recommender:
             DataError: if several titles have it.
         """
         ids, text = self.train.item_ids, str(text)
+        if not text.strip():
+            raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
         if (typed := ids.typed(text)) in ids:
             return typed
         found = [r for r, title in enumerate(self.record.item_titles) if title and text.casefold() in title.casefold()]

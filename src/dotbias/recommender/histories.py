@@ -7,6 +7,7 @@ is no number on train's scale, and a history longer than the catalogue, which mu
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -121,10 +122,11 @@ def item_row(name: Any, train: Ratings, titles: Titles) -> int:
 def _ratings(history: Mapping[Id, float], train: Ratings) -> np.ndarray:
     """The ratings (n,) float32, each a number on train's scale."""
     low, high = (-np.inf, np.inf) if train.values is None else train.scale()
+    slack = 0.0 if train.values is None else float(np.spacing(np.float32(max(abs(low), abs(high)))))
     for name, value in history.items():
-        if not fits(value, float) or not np.isfinite(value):
+        if not fits(value, float) or not math.isfinite(value):
             raise DataError(f"the history's rating of item {name!r} is {value!r}.", hint="give a number.")
-        if not low <= value <= high:
+        if not low - slack <= value <= high + slack:
             declared = "" if train.y_range else "; Ratings read with y_range=(low, high) may declare another"
             what = f"the history's rating of item {name!r} is {value:g}; the scale is from {low:g} to {high:g}."
             raise DataError(what, hint=f"give ratings on that scale{declared}.")

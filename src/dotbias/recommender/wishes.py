@@ -11,7 +11,7 @@ from ..errors import SettingError
 from ..orders import Order, find_order
 from ..ratings import Ratings
 from ..scorer import Bilinear, Ranks, demand
-from ..settings import Count, fits
+from ..settings import Count, check, fits
 from ..times import Times
 from .answers import Id
 from .dials import Dials
@@ -76,6 +76,7 @@ def filters_of(
     keep_unrated: bool,
 ) -> Filters:
     """The five as one value."""
+    check(filters_of, {"keep_seen": keep_seen, "keep_unrated": keep_unrated})
     n_items = record.train.n_items
     words = [] if keep_unrated else ["rated in train"]
     allowed = np.ones(n_items, bool) if keep_unrated else record.item_counts > 0

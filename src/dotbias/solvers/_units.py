@@ -1,4 +1,4 @@
-"""The units that solvers work in: ratings less their mean, over their standard deviation.
+"""The units that solvers work in: ratings less their mean, over their standard deviation; and what fits in memory.
 
 In them, a ridge or a rate means the same whatever the ratings' scale. This module knows ratings and ridges, no solver.
 """
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from ..files import check_memory
 from ..objective import Link, Ridge
 from ..ratings import Ratings
 
@@ -62,6 +63,17 @@ def units_of(train: Ratings) -> Units:
     mean = float(np.mean(values, dtype=np.float64))
     chunks = (values[k : k + CHUNK].astype(np.float64) - mean for k in range(0, len(values), CHUNK))
     return Units(mean, math.sqrt(math.fsum(float(c @ c) for c in chunks) / len(values)))
+
+
+def check_size(train: Ratings, n_factors: int) -> None:
+    """Refuse factors that this machine's memory cannot hold.
+
+    Raises:
+        SettingError: naming their size.
+    """
+    n_rows = train.n_users + train.n_items
+    what = f"{n_factors:,} factors of {train.n_users:,} users and {train.n_items:,} items"
+    check_memory(4 * n_rows * n_factors, what, "choose a smaller n_factors.")
 
 
 def clip_range(train: Ratings) -> tuple[float, float]:

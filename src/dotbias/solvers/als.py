@@ -29,7 +29,7 @@ from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import check_valid, run
 from ._threads import sharing
-from ._units import Units, clip_range, units_of
+from ._units import Units, check_size, clip_range, units_of
 
 START_SD = 0.3  # of the users' first factors, over √K
 PARTS = 256  # of the work: many times the threads
@@ -123,6 +123,7 @@ class Alternation:
         self, train: Ratings, n_factors: int, reg: Ridge, key: int, *, y_range: tuple[float, float] | None = None
     ):
         self.train, self.n_factors, self.reg, self.key = train, n_factors, reg, key
+        check_size(train, n_factors)
         self.units = units_of(train)
         ridge = self.units.ridge(reg, "identity")
         self.objective = Objective("squared", "identity", y_range or clip_range(train), ridge, ridge)

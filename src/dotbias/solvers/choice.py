@@ -23,7 +23,7 @@ from ..scorer import Scorer
 from ..settings import Positive, checked
 
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
-NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and days (bench/LOG.md)
+NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and sessions (bench/LOG.md)
 N_FACTORS = 16
 MOST_LABELS = 100  # distinct labels of a column worth learning from
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -103,18 +103,18 @@ def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = 
     limits = f"{most_seconds:.3g} s and {most_bytes / 1e9:.2g} GB"
     if seconds > most_seconds or size > most_bytes:
         return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
-    used = [*settings["item_features"], *settings["user_features"], *(["the day"] if settings["days"] else [])]
+    used = [*settings["item_features"], *settings["user_features"], *(["sessions"] if settings["sessions"] else [])]
     why = f"gibbs, with {', '.join([*used, 'histories'])}: {cost}, within {limits}."
     return Choice("gibbs", {"n_factors": N_FACTORS, **settings}, why)
 
 
 def everything(train: Ratings) -> dict[str, Any]:
-    """The settings by which gibbs uses all that is there: usable columns of the side tables, histories, days."""
+    """The settings by which gibbs uses all that is there: usable columns of the side tables, histories, sessions."""
     return {
         "item_features": usable(train.item_table),
         "user_features": usable(train.user_table),
         "histories": True,
-        "days": train.times is not None,
+        "sessions": train.times is not None,
     }
 
 
@@ -123,7 +123,7 @@ def estimate(train: Ratings) -> tuple[float, float]:
     from .gibbs import posterior_nbytes
 
     ns = NS_RATING * len(train) + NS_ROW * (train.n_users + train.n_items)
-    size = posterior_nbytes(train, n_factors=N_FACTORS, histories=True, days=train.times is not None)
+    size = posterior_nbytes(train, n_factors=N_FACTORS, histories=True, sessions=train.times is not None)
     return ns * 1e-9 * N_FACTORS * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
 
 

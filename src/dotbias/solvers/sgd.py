@@ -35,7 +35,7 @@ from ._columns import counts, on_disk
 from ._compile import announce_compile
 from ._passes import check_valid, run
 from ._threads import sharing
-from ._units import Units, clip_range, units_of
+from ._units import Units, check_size, clip_range, units_of
 
 PADDING = 0.05  # of the scale's width: by how much a sigmoid's asymptotes exceed it at both ends
 START_SD = 0.1  # of the first factors
@@ -144,6 +144,7 @@ class Descent:
     ):
         self.train, self.n_factors, self.key = train, n_factors, key
         self.reg, self.schedule, self.n_epochs = reg, schedule, n_epochs
+        check_size(train, n_factors)
         self.units = units_of(train)
         self.spread = self.units.spread if link == "identity" else self.units.unit
         ridge = self.units.ridge(reg, link)

@@ -54,9 +54,16 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "item_bias": Array("S I"),
         "users": Array("S U K"),
         "items": Array("S I K"),
-        "days": Array("D", "int64", "rising"),
-        "day_bias": Array("S D"),
-        "day_factors": Array("S D _"),
+        "user_counts": Array("U", "int32", optional=True),
+        "item_counts": Array("I", "int32", optional=True),
+        "sessions.users": Array("D", "int32", optional=True),
+        "sessions.days": Array("D", "int64", optional=True),
+        "sessions.counts": Array("D", "int32", optional=True),
+        "sessions.effects": Array("S D J+1", optional=True),
+        "sessions.precision": Array("S J+1", optional=True),
+        "days": Array("D", "int64", "rising", optional=True),  # of version 0.1: everyone's
+        "day_bias": Array("S D", optional=True),
+        "day_factors": Array("S D _", optional=True),
         "fit_noise": Array("S"),
         "stars": Array("L", "float64", "rising"),
         "cutpoints": Array("C", "float64", "rising"),
@@ -211,7 +218,8 @@ def _is_side(value: Any) -> bool:
     if not isinstance(groups, list) or not isinstance(scales, list):
         return False
     threes = all(isinstance(x, list) and len(x) == 3 and isinstance(x[0], str) for x in (*groups, *scales))
-    return threes and all(is_number(x) for triple in (*groups, *scales) for x in triple[1:])
+    threes = threes and all(is_number(x) for triple in (*groups, *scales) for x in triple[1:])
+    return threes and is_number(value.get("shrink", 0))
 
 
 SETTINGS: dict[str, dict[str, Check]] = {
@@ -228,6 +236,8 @@ SETTINGS: dict[str, dict[str, Check]] = {
     "posterior": {
         "noise": is_number,
         "star_noise": is_number,
+        "carry?": is_number,
+        "widths?": lambda x: isinstance(x, list) and len(x) in (0, 6) and all(map(is_number, x)),
         "ordinal": lambda x: isinstance(x, bool),
         "y_range": is_range,
         "notes": _is_texts,
@@ -243,18 +253,24 @@ SETTINGS: dict[str, dict[str, Check]] = {
 }
 
 
+_SESSIONS = tuple(f"sessions.{x}" for x in ("users", "days", "counts", "effects", "precision"))
+
+
 # What ties arrays and settings together ------------------------------------------------------------------------
 
 
 def _posterior_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], lengths: dict[str, int]) -> None:
-    """Stars and cutpoints, days' factors, histories' columns, and each side's groups of features."""
+    """Stars and cutpoints, sessions, histories' columns, and each side's groups of features."""
     stars, cuts, k, own = lengths["L"], lengths["C"], lengths["K"], lengths["J"]
     columns = sum(_has_history(settings[side]) for side in ("user_side", "item_side"))
-    day_factors = arrays["day_factors"].shape[2]
     if lengths["S"] < 1 or cuts != max(stars - 1, 0) or (settings["ordinal"] and not stars):
         raise ModelFileError(f"{lengths['S']} samples, {stars} stars and {cuts} cutpoints do not fit.")
-    if k != own + columns or day_factors > k or (lengths["D"] and day_factors != own):
-        raise ModelFileError(f"{k} factors do not fit {own} own ones, {columns} of histories, {day_factors} of days.")
+    if k != own + columns or ("day_factors" in arrays and lengths["D"] and arrays["day_factors"].shape[2] != own):
+        raise ModelFileError(f"{k} factors do not fit {own} own ones and {columns} of histories.")
+    if sum(name in arrays for name in _SESSIONS) not in (0, len(_SESSIONS)) or ("days" in arrays) == (
+        "sessions.days" in arrays
+    ):
+        raise ModelFileError("the arrays of sessions are not whole.")
     for side, features, priors, others in (("user_side", "F", "G", "I"), ("item_side", "E", "H", "U")):
         words = settings[side]
         ends = [z for _, _, z in words["groups"]]

@@ -15,10 +15,11 @@ import numpy as np
 import polars as pl
 
 from ..errors import DotbiasError, FileError, ModelFileError, SettingError, did_you_mean, require
-from ..files import as_path, exists, write
+from ..files import as_path, exists, max_bytes, write
 from ..ratings import Ids, Ratings
 from ..readers import neighbours, parquet
 from ..scorer import Scorer, State, Stored, check_rows, demand
+from ..settings import check
 from .arrays import check_arrays
 from .disk import MANIFEST_BYTES, check_room, lock, read, read_plain, refuse_others, remove_others, sync
 from .manifest import BLOBS, FORMAT, LOADERS, MANIFEST, parse, to_json, version
@@ -82,9 +83,11 @@ def save(
 
     Raises:
         ModelFileError: if the folder holds something else, or cannot be written; the older model is still there.
-        SettingError: if the scorer cannot be stored, or settings are not what JSON can hold.
+        SettingError: if the scorer cannot be stored, settings or metrics are no dicts that JSON can hold, or the log
+            is no list of dicts.
     """
     folder = as_path(folder)
+    check(save, {"settings": settings, "metrics": metrics, "log": log})
     check_rows(scorer, ratings, "ratings")
     state = _state_of(scorer, ratings)
     blobs = _encode(state, ratings, log)
@@ -197,8 +200,10 @@ def load(folder: str | Path) -> StoredModel:
     Raises:
         ModelFileError: if it is missing, cut, altered, hostile, or made by a newer format.
         MissingExtraError: if its kind needs a library that is not installed.
+        SettingError: if the environment's DOTBIAS_MAX_BYTES is no number.
     """
     folder = as_path(folder)
+    max_bytes()  # a limit that is none is no fault of the model
     try:
         for _ in range(_TRIES):
             text = _manifest_bytes(folder)
@@ -219,8 +224,9 @@ def _manifest_bytes(folder: Path) -> bytes:
     if not exists(path):
         near = [name for name in neighbours(folder) if is_model(folder.parent / name)]  # "." has no name to replace
         there = exists(folder) and folder.is_dir()
-        where = f"the folder {folder} holds no model" if there else f"there is no model {folder}"
-        raise ModelFileError(f"{where} ({MANIFEST} is missing).", hint=did_you_mean(folder.name, near))
+        where = f"the folder {folder} holds no model" if there else f"there is no model in {folder}"
+        hint = did_you_mean(folder.name, near) if near else "dotbias fit RATINGS -o FOLDER saves one."
+        raise ModelFileError(f"{where} ({MANIFEST} is missing).", hint=hint)
     text = read_plain(path, limit=MANIFEST_BYTES + 1)
     if len(text) > MANIFEST_BYTES:
         raise ModelFileError(f"{path} has more than {MANIFEST_BYTES:,} bytes.", hint="do not trust the folder.")

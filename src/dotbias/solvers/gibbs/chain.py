@@ -1,10 +1,12 @@
 """One Gibbs chain: where it stands (Chain), and one sweep over a Problem.
 
-    r = mean + b_u + b_i + b_d + P_u·Q_i + P_u·D_d + Q_i·D_d + noise,
+    r = mean + b_u + b_i + b_d + (P_u + D_d)·Q_i + noise,
 
-where P_u, Q_i are sums of factors of the row and of its features: a factorization machine (Rendle 2010) without the
-products inside one side, which would only be another bias. Own rows and each feature column are *groups*, each with
-its own prior N(μ, 1/λ) on biases and on every factor, and a normal-gamma prior on (μ, λ).
+where d is the session (what this user rated that day) and P_u, Q_i are sums of factors of the row and of its features:
+a factorization machine (Rendle 2010) without the products inside one side, which would only be another bias. Own rows
+and each feature column are *groups*, each with its own prior N(μ, 1/λ) on biases and on every factor, and a
+normal-gamma prior on (μ, λ). Two kinds have μ = 0: a history, whose mean would be a function of the number of ratings,
+which nothing holds where train has none so few; and sessions, whose mean is the user's.
 
 Every draw of a sweep is keyed by (key, sweep), so a chain is resumed from its arrays alone.
 This module works on standardised ratings and does not know when to stop.
@@ -58,7 +60,7 @@ class Chain:
         precision: of the noise, α.
         sweep: the number of the next sweep, from 1.
         n_factors: K, before padding.
-        sides: the parameters of users, items[, days].
+        sides: the parameters of users, items[, sessions].
         cutpoints: (L + 1,) with infinite ends; empty if gaussian.
         steps: (L - 1,) of the cutpoints' proposals.
     """
@@ -130,14 +132,28 @@ def sweep(p: Problem, c: Chain, *, key: int, noise: float | None, prior: HyperPr
 
 
 def effective(s: ProblemSide, w: SideWeights, *, held_out: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's bias (R,) and factors (R, K), features included."""
+    """Each row's bias (R,) and factors (R, K), features included.
+
+    ``held_out``: as pairs outside the ratings see them. Histories have grown by the pair, and a row without ratings is
+    at its prior's mean, not at a draw of it.
+    """
+    own_bias, own = _own_at_prior(s, w) if held_out else (w.bias, w.factors)
     if not len(s.group):
-        return w.bias.copy(), w.factors.copy()
+        return own_bias.copy(), own.copy()
     weight = s.held_out_weight if held_out else s.weight
     bias, factors = np.empty_like(w.bias), np.empty_like(w.factors)
-    share(kernels.collapse_bias, s.n_rows, s.entry, s.index, weight, w.bias, w.feature_bias, bias)
-    share(kernels.collapse, s.n_rows, s.entry, s.index, weight, w.factors, w.feature_factors, factors)
+    share(kernels.collapse_bias, s.n_rows, s.entry, s.index, weight, own_bias, w.feature_bias, bias)
+    share(kernels.collapse, s.n_rows, s.entry, s.index, weight, own, w.feature_factors, factors)
     return bias, factors
+
+
+def _own_at_prior(s: ProblemSide, w: SideWeights) -> tuple[np.ndarray, np.ndarray]:
+    """Own bias (R,) and factors (R, K), of rows without ratings the prior's mean."""
+    cold = np.diff(s.starts) == 0
+    if not cold.any():
+        return w.bias, w.factors
+    bias = np.where(cold, w.bias_mean[0], w.bias).astype(np.float32)
+    return bias, np.where(cold[:, None], w.factor_mean[:1], w.factors)
 
 
 def residuals(p: Problem, c: Chain, effects: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -171,21 +187,25 @@ def draw_priors(s: ProblemSide, w: SideWeights, K: int, prior: HyperPrior, rng: 
     for g, (_, first, last) in enumerate((*own, *s.groups)):
         bias = (w.feature_bias if g else w.bias)[:, None]
         factors = w.feature_factors if g else w.factors
-        mean, precision = normal_gamma(bias, first, last, prior, rng)
+        mean, precision = normal_gamma(bias, first, last, prior, rng, centred=s.centred[g])
         w.bias_mean[g], w.bias_precision[g] = mean[0], precision[0]
-        mean, precision = normal_gamma(factors, first, last, prior, rng)
+        mean, precision = normal_gamma(factors, first, last, prior, rng, centred=s.centred[g])
         w.factor_mean[g, :K], w.factor_precision[g, :K] = mean[:K], precision[:K]
 
 
 def normal_gamma(
-    x: np.ndarray, first: int, last: int, prior: HyperPrior, rng: np.random.Generator
+    x: np.ndarray, first: int, last: int, prior: HyperPrior, rng: np.random.Generator, *, centred: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw (μ, λ) per column of x[first:last] (n, K) from their joint conditional.
 
-    λ ~ Gamma(a + n/2, b + ½ Σ (x - x̄)² + ½ n κ/(n + κ) x̄²),  μ ~ N(n x̄/(n + κ), 1/((n + κ) λ)).
+    λ ~ Gamma(a + n/2, b + ½ Σ (x - x̄)² + ½ n κ/(n + κ) x̄²),  μ ~ N(n x̄/(n + κ), 1/((n + κ) λ)); ``centred``: μ is 0,
+    and λ ~ Gamma(a + n/2, b + ½ Σ x²).
     """
     n, kappa, K = last - first, prior.count, x.shape[1]
     sums = np.empty((2, K))
+    if centred:
+        kernels.moments(x, np.zeros(K), first, last, sums)
+        return np.zeros(K), rng.gamma(prior.shape + n / 2, size=K) / (prior.rate + sums[1] / 2)
     centre = x[first].astype(np.float64)
     kernels.moments(x, centre, first, last, sums)
     mean = centre + sums[0] / n
@@ -200,9 +220,11 @@ def draw_side(p: Problem, c: Chain, j: int, effects: list, e: np.ndarray, rng: n
     s, w = p.sides[j], c.sides[j]
     own_order = e[s.order]
     _draw_bias(s, w, own_order, c.precision, rng)
-    others = [effects[i][1] for i in range(len(effects)) if i != j]
-    near, far = others[0], (others[1] if len(others) > 1 else np.zeros((0, others[0].shape[1]), np.float32))
     R, K = w.factors.shape
+    of_items = j == 1
+    near, far = effects[0 if of_items else 1][1], np.zeros((0, K), np.float32)
+    if of_items and len(effects) > 2:
+        far = effects[2][1]
     G, b, shift = np.empty((R, 64), np.float32), np.empty((R, 8), np.float32), np.zeros((R, 8), np.float32)
     alpha, active = np.float32(c.precision), (np.arange(K) < c.n_factors).astype(np.float32)
     before = -1

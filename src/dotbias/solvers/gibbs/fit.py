@@ -25,10 +25,11 @@ from .noise import Halves
 from .prepare import Prepared, prepare
 from .probe import Probe
 from .problem import Problem
-from .result import posterior
+from .result import calibrate, posterior
 from .run import POINT, SKIP, GibbsRun, GibbsState
 from .sample import take
 from .settings import GibbsSettings, History, Noise, check, describe, which_histories
+from .widths import Parts
 
 SHARED = 1_000_000  # ratings from which loops are shared between threads: with fewer, little is gained
 LEAST_RATINGS = 400  # fewer are not worth a slice: the noise is drawn in sample
@@ -38,12 +39,12 @@ LEAST_RATINGS = 400  # fewer are not worth a slice: the noise is drawn in sample
 def gibbs(
     train: Ratings,
     *,
-    n_factors: Count = 16,
+    n_factors: Count = 24,
     n_sweeps: Count | None = None,
     item_features: Sequence[str] = (),
     user_features: Sequence[str] = (),
     histories: bool | History | Sequence[History] = False,
-    days: bool = False,
+    sessions: bool = False,
     ordinal: bool = False,
     noise: Noise = "auto",
     keep: Count = 100,
@@ -64,7 +65,8 @@ def gibbs(
         item_features: columns of ``train.item_table`` to use, such as ("genres",).
         user_features: columns of ``train.user_table``.
         histories: use histories: of users ("user"), of items ("item"), of both (True).
-        days: use the day of the rating. Scoring then takes times; without them, day effects are zero.
+        sessions: use the day of the rating: what a user rated on one day (UTC) has a bias and factors of its own.
+            Scores then depend on times; see :mod:`dotbias.times` for what they say of a time that is not given.
         ordinal: ordered-probit output: scores are expected stars. Otherwise gaussian.
         noise: the standard deviation of a rating around its score, on the ratings' scale; "auto": the one under which
             a slice held out of train is scored best, searched before sampling for about as long again (train of fewer
@@ -98,7 +100,7 @@ def gibbs(
         item_features=tuple(item_features),
         user_features=tuple(user_features),
         histories=which_histories(histories),
-        days=days,
+        sessions=sessions,
         ordinal=ordinal,
         noise=noise,
         keep=keep,
@@ -154,18 +156,23 @@ def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
     full = prepared.problem(train)
     begin = partial(_begin, prepared, full, key=key, n_sweeps=s.n_sweeps)
     watched = None if valid is None else prepared.probe(valid)
-    if s.noise == "valid" and watched is not None:
-        return begin(searching=full, probe=watched, watched=watched, precision=None)
-    out = prepared.slice(key)
+    if s.noise == "valid" and valid is not None:
+        nothing = train.take(np.zeros(len(train), bool))
+        parts = Parts(valid, nothing, nothing)
+        return begin(searching=full, probe=prepared.probe(valid), watched=watched, precision=None, parts=parts)
+    out = prepared.held_out(key)
+    parts = Parts(*(train.take(slice) for slice in out))
     search = s.noise == "auto" and len(train) >= LEAST_RATINGS
-    searching = prepared.problem(train.take(~out)) if search else None
+    searching = prepared.problem(train.take(~(out.random | out.last | out.new))) if search else None
     precision = None if isinstance(s.noise, str) else (prepared.spread / s.noise) ** 2
-    return begin(searching=searching, probe=prepared.probe(train.take(out)), watched=watched, precision=precision)
+    probe = prepared.probe(parts.random)
+    return begin(searching=searching, probe=probe, watched=watched, precision=precision, parts=parts)
 
 
 def _another(prepared: Prepared, first: GibbsRun, key: int) -> GibbsRun:
     """Another chain, from its own start, as long as the first and under the noise that it found."""
-    begin = partial(_begin, prepared, first.full, probe=first.probe, watched=first.watched)
+    parts = Parts(*(prepared.train.take(slice) for slice in prepared.held_out(key)))  # not used: nothing is searched
+    begin = partial(_begin, prepared, first.full, probe=first.probe, watched=first.watched, parts=parts)
     return begin(searching=None, key=key, n_sweeps=len(first.state.trace), precision=first.state.precision)
 
 
@@ -176,6 +183,7 @@ def _begin(
     searching: Problem | None,
     probe: Probe,
     watched: Probe | None,
+    parts: Parts,
     key: int,
     n_sweeps: int | None,
     precision: float | None,
@@ -202,9 +210,9 @@ def _begin(
         keep=s.keep,
         prior=HyperPrior(),
         stars=prepared.standard(prepared.stars),
-        edges=edges,
         valid_error=partial(prepared.rmse, watched_values),
         spread=prepared.spread,
         take=partial(take, centre=prepared.centre, spread=prepared.spread),
+        calibrate=partial(calibrate, prepared, parts),
         state=state,
     )

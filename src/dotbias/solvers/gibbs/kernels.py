@@ -1,8 +1,8 @@
 """The Gibbs sampler's loops: statistics of a side's rows, and draws from their conditionals.
 
-One *side* (users, items or days) is drawn while the others rest. With h_r the sum of the other sides' factors in
-rating r and e_r its residual, everything that a row's own factors, and its features' factors, need to know of the
-row's ratings is, for a block of eight factors,
+One *side* (users, items or sessions) is drawn while the others rest. With h_r what its factors are multiplied by in
+rating r (an item's by user + session, theirs by the item's) and e_r the rating's residual, everything that a row's own
+factors, and its features' factors, need to know of the row's ratings is, for a block of eight factors,
 
     G_row = Σ_r h_r h_rᵀ  (8, 8)    and    b_row = Σ_r h_r e_r  (8,),
 
@@ -30,8 +30,8 @@ from .._vec import add, fma, lane, load, mul, splat, store, total
 
 
 @ranged
-def residuals(first, last, y, users, items, days, mean, bias, factors, e):
-    """e = y - mean - biases - products of factors (N,). ``bias``, ``factors``: of users, items, days."""
+def residuals(first, last, y, users, items, sessions, mean, bias, factors, e):
+    """e = y - mean - biases - (users + sessions) · items (N,). ``bias``, ``factors``: of users, items, sessions."""
     K = factors[0].shape[1]
     D = len(bias[2])
     for r in range(first, last):
@@ -39,11 +39,11 @@ def residuals(first, last, y, users, items, days, mean, bias, factors, e):
         s = splat(float32(0))
         known = mean + bias[0][u] + bias[1][i]
         if D:
-            d = days[r]
+            d = sessions[r]
             known += bias[2][d]
             for k in range(0, K, 8):
-                p, q = load(factors[0], u * K + k), load(factors[1], i * K + k)
-                s = fma(p, q, fma(add(p, q), load(factors[2], d * K + k), s))
+                p = add(load(factors[0], u * K + k), load(factors[2], d * K + k))
+                s = fma(p, load(factors[1], i * K + k), s)
         else:
             for k in range(0, K, 8):
                 s = fma(load(factors[0], u * K + k), load(factors[1], i * K + k), s)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, SettingError
 from ...features import Features, encode
-from ...features import days as day_rows
 from ...features import histories as history_features
-from ...posterior import SECONDS_PER_DAY
 from ...ratings import Ratings
-from .probe import Probe
+from ...times import UNKNOWN as UNKNOWN_TIME
+from ...times import Sessions
+from .probe import NEW, UNKNOWN, Probe
 from .problem import Problem, problem
 from .settings import GibbsSettings
 
 MOST_STARS = 20  # more distinct values than this are numbers, not stars
-SLICE = 0.1, 10_000  # share of train held out for the search, and at most how many ratings
+MOST_NOISE = 1e4  # times the ratings' standard deviation, and the least is that part of it
+SLICE = 0.1, 10_000  # share of train held out at random for the search, and at most how many ratings
+NEW_USERS = 0.03, 300  # share of the users all of whose ratings are held out, and at most how many
+LAST_USERS = 0.2, 1_000  # share of the users whose last fifth is held out
+
+
+class HeldOut(NamedTuple):
+    """Ratings that a search holds out: at random; the last of some users; all of others, (N,) bool each."""
+
+    random: np.ndarray
+    last: np.ndarray
+    new: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class Prepared:
         centre, spread: their mean and standard deviation (1 where all are equal).
         stars: (L,) their distinct values, rising; empty where these are many.
         tables: the side tables' features of users and of items, None where none are used.
-        days: (D,) the distinct days, sorted; empty where days are not used.
+        sessions: of train; none where they are not used.
     """
 
     settings: GibbsSettings
@@ -39,55 +51,71 @@ class Prepared:
     spread: float
     stars: np.ndarray
     tables: tuple[Features | None, Features | None]
-    days: np.ndarray
+    sessions: Sessions
 
     def standard(self, values: np.ndarray) -> np.ndarray:
         """Values on the sampler's scale."""
         return (values - self.centre) / self.spread
 
+    @property
+    def star_edges(self) -> np.ndarray:
+        """(L - 1,) the middles between neighbouring stars, on the ratings' scale; none where values are many."""
+        return (self.stars[1:] + self.stars[:-1]) / 2
+
     def edges(self) -> np.ndarray:
-        """(L - 1,) the middles between neighbouring stars, standardised."""
-        return self.standard((self.stars[1:] + self.stars[:-1]) / 2)
+        """The same, standardised."""
+        return self.standard(self.star_edges)
 
     def problem(self, ratings: Ratings) -> Problem:
         """What a chain sees of these ratings: all of train, or train without the slice."""
-        y, columns = ratings.explicit(), (ratings.users, ratings.items, self._day_rows(ratings))
-        n_rows = ratings.n_users, ratings.n_items, len(self.days)
+        own = self.sessions.find(ratings.users, ratings.times) if len(self.sessions.users) else np.zeros(0)  # type: ignore[arg-type]
+        y, columns = ratings.explicit(), (ratings.users, ratings.items, own)
+        n_rows = ratings.n_users, ratings.n_items, len(self.sessions.users)
         used = self.settings.histories
         histories = [history_features(ratings, of=f"{j}s") if j in used else None for j in ("user", "item")]
         return problem(self.standard(y), self._levels(y), columns, n_rows, histories, self.tables)
 
-    def probe(self, ratings: Ratings) -> Probe:
+    def probe(self, ratings: Ratings, *, times: Literal["given", "unknown", "now"] = "given") -> Probe:
         """Pairs to score after every sweep. If a value is none of train's stars, none has a level."""
         y = ratings.explicit()
         levels = self._levels(y) if np.isin(y, self.stars).all() else np.zeros(0, np.int32)
-        return Probe(ratings.users, ratings.items, self._day_rows(ratings, missing=-1), self.standard(y), levels)
+        rows = self._session_rows(ratings)
+        if times != "given":
+            rows = np.full_like(rows, {"unknown": UNKNOWN, "now": NEW}[times])
+        return Probe(ratings.users, ratings.items, rows, self.sessions, self.standard(y), levels)
 
     def rmse(self, values: np.ndarray, expected: np.ndarray) -> float:
         """The error of expected ratings (n,), clipped as a Posterior's scores are; both standardised, RMSE is not."""
         scores = np.clip(self.centre + self.spread * expected, *self.train.scale())
         return float(np.sqrt(np.mean((scores - (self.centre + self.spread * values)) ** 2)))
 
-    def slice(self, key: int) -> np.ndarray:
-        """Which ratings of train are held out for the search: (N,) bool."""
-        N = len(self.train)
-        out = np.zeros(N, bool)
-        n = max(1, min(int(SLICE[0] * N), SLICE[1]))
-        out[np.random.default_rng(key).choice(N, n, replace=False)] = True
-        return out
+    def held_out(self, key: int) -> HeldOut:
+        """Which ratings of train are held out for the search: disjoint slices, (N,) bool each.
+
+        All ratings of a few users; of a few others, where times are used, the last fifth; of the rest, some at random.
+        """
+        train, rng = self.train, np.random.default_rng(key)
+        active = rng.permutation(np.flatnonzero(train.user_counts))
+        n_new = int(min(NEW_USERS[0] * len(active), NEW_USERS[1]))
+        n_last = int(min(LAST_USERS[0] * len(active), LAST_USERS[1])) if len(self.sessions.users) else 0
+        new = np.isin(train.users, active[:n_new])
+        last = _last_fifth(train, active[n_new : n_new + n_last])
+        random, left = np.zeros(len(train), bool), np.flatnonzero(~new & ~last)
+        n = max(1, min(int(SLICE[0] * len(left)), SLICE[1]))
+        random[rng.choice(left, n, replace=False)] = True
+        return HeldOut(random, last, new)
 
     def _levels(self, y: np.ndarray) -> np.ndarray:
         return np.searchsorted(self.stars, y).astype(np.int32) if len(self.stars) else np.zeros(0, np.int32)
 
-    def _day_rows(self, ratings: Ratings, missing: int = 0) -> np.ndarray:
-        """The day of each rating as a row of ``days`` (N,); empty where days are not used."""
-        if not len(self.days):
+    def _session_rows(self, ratings: Ratings) -> np.ndarray:
+        """The session of each rating (N,): its row, NEW or UNKNOWN; empty where sessions are not used."""
+        if not len(self.sessions.users):
             return np.zeros(0, np.int32)
         if ratings.times is None:
-            return np.full(len(ratings), missing, np.int32)
-        day = ratings.times // SECONDS_PER_DAY
-        at = np.minimum(np.searchsorted(self.days, day), len(self.days) - 1)
-        return np.where(self.days[at] == day, at, missing).astype(np.int32)
+            return np.full(len(ratings), UNKNOWN, np.int32)
+        rows = np.where(ratings.times == UNKNOWN_TIME, UNKNOWN, self.sessions.find(ratings.users, ratings.times))
+        return rows.astype(np.int32)
 
 
 def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
@@ -95,20 +123,49 @@ def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
 
     Raises:
         DataError: for a feature column that is not there, or ordinal output of more than 20 distinct ratings.
+        SettingError: for a noise that is out of all proportion to the ratings' standard deviation.
     """
     y = train.explicit().astype(np.float64)
     columns = (train.user_table, settings.user_features), (train.item_table, settings.item_features)
     user_table, item_table = (encode(table, names) if names else None for table, names in columns)
-    timed = settings.days and train.times is not None
+    spread = float(y.std()) or 1.0
+    _check_noise(settings.noise, spread)
     return Prepared(
         settings,
         train,
         centre=float(y.mean()),
-        spread=float(y.std()) or 1.0,
+        spread=spread,
         stars=_stars(np.unique(y), ordinal=settings.ordinal),
         tables=(user_table, item_table),
-        days=day_rows(train.times)[1] if timed else np.zeros(0, np.int64),  # type: ignore[arg-type]
+        sessions=_sessions(train) if settings.sessions else Sessions.none(),
     )
+
+
+def _last_fifth(train: Ratings, users: np.ndarray) -> np.ndarray:
+    """The last fifth of the ratings of each of these users (N,) bool: by time, then as they stand."""
+    out = np.zeros(len(train), bool)
+    if not len(users) or train.times is None:
+        return out
+    order = np.lexsort((train.times, train.users))
+    counts = train.user_counts[train.users[order]]
+    place = np.arange(len(order)) - np.repeat(np.cumsum(train.user_counts) - train.user_counts, train.user_counts)
+    out[order] = (place >= np.ceil(0.8 * counts)) & np.isin(train.users[order], users)
+    return out
+
+
+def _sessions(train: Ratings) -> Sessions:
+    """Train's sessions; none where no user has two of them, so that they would be the users again."""
+    if train.times is None:
+        return Sessions.none()
+    found = Sessions.of(train.users, train.times)
+    return found if (found.users[1:] == found.users[:-1]).any() else Sessions.none()
+
+
+def _check_noise(noise: float | str, spread: float) -> None:
+    low, high = spread / MOST_NOISE, spread * MOST_NOISE
+    if not isinstance(noise, str) and not low <= noise <= high:
+        what = f"noise is {noise!r}, and the ratings' standard deviation is {spread:.3g}."
+        raise SettingError(what, hint=f"a number from {low:.1g} to {high:.1g}, or 'auto', which finds it.")
 
 
 def _stars(distinct: np.ndarray, *, ordinal: bool) -> np.ndarray:

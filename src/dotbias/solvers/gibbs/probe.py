@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...features import history_weight
+from ...times import Sessions
 from .chain import Chain, SideWeights, effective
 from .problem import Problem, ProblemSide
+
+NEW, UNKNOWN = -1, -2  # rows of sessions that are none: one that train lacks; not known which
 
 
 class Probe(NamedTuple):
@@ -18,14 +22,16 @@ class Probe(NamedTuple):
 
     Attributes:
         users, items: (n,) rows; negative, or past the end of train's tables, for ids that train never named.
-        days: (n,) rows of train's days, -1 for none; empty where days are not used.
+        rows: (n,) rows of ``sessions``, NEW or UNKNOWN; empty where sessions are not used.
+        sessions: train's.
         values: (n,) standardised.
         levels: (n,) which star each value is; empty where one of them is no star of train's.
     """
 
     users: np.ndarray
     items: np.ndarray
-    days: np.ndarray
+    rows: np.ndarray
+    sessions: Sessions
     values: np.ndarray
     levels: np.ndarray
 
@@ -40,10 +46,19 @@ def scores(p: Problem, c: Chain, q: Probe) -> np.ndarray:
         if p.sides[j].has_history:
             f = f + _self_in_history(p.sides[j], c.sides[j], rows[j], rows[1 - j], other_factors)
     if len(p.sides) > 2:
-        d = c.sides[2]
-        known, day = (q.days >= 0).astype(np.float32), np.maximum(q.days, 0)
-        f = f + known * (d.bias[day] + np.einsum("nk,nk->n", d.factors[day], a + b))
+        d = _session_effects(p.sides[2], c.sides[2], q)
+        f = f + d[:, 0] + np.einsum("nk,nk->n", d[:, 1:], b)
     return f.astype(np.float64)
+
+
+def _session_effects(side: ProblemSide, w: SideWeights, q: Probe) -> np.ndarray:
+    """Bias and factors (n, 1 + K) of each pair's session: its own; the prior's mean, 0; or the user's average."""
+    bias, factors = effective(side, w, held_out=True)
+    effects = np.concatenate([bias[:, None], factors], 1)
+    out = np.where((q.rows >= 0)[:, None], effects[np.maximum(q.rows, 0)], np.float32(0))
+    unknown = q.rows == UNKNOWN
+    out[unknown] = q.sessions.average(effects, q.users[unknown])
+    return out
 
 
 def _or_last(rows: np.ndarray, n: int) -> np.ndarray:
@@ -65,4 +80,4 @@ def _self_in_history(
     end = s.groups[0][2]  # the history's features are the other side's rows
     bias = np.append(w.feature_bias[:end], np.float32(w.bias_mean[1]))[others]
     factors = np.concatenate([w.feature_factors[:end], w.factor_mean[1:2]])[others]
-    return (bias + np.einsum("nk,nk->n", factors, other_factors)) / np.sqrt(n + 1)
+    return (bias + np.einsum("nk,nk->n", factors, other_factors)) * history_weight(n + 1.0)

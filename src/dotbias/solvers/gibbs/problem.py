@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...features import Features
+from ...features import Features, history_weight
 
 
 class ProblemSide(NamedTuple):
@@ -19,13 +19,15 @@ class ProblemSide(NamedTuple):
     Attributes:
         starts: (R + 1,) where each row's ratings begin.
         order: (N,) its ratings, as positions in the problem's columns.
-        near, far: (N,) int32, in that order: the rows of the two other sides (far = near where there is but one).
+        near, far: (N,) int32, in that order: the rows of the other side, and of items also the session (far = near
+            where there is none).
         entry, index, weight: features by row, as in Features.
         held_out_weight: (E,) the weights for a pair outside the ratings: its history grows by the pair itself.
         first, rows, row_weight: the same entries by feature.
         group: (F,) int32 which group a feature is of, from 0.
         groups: (name, first feature, one past its last), the history first where there is one.
         has_history: whether the first group is the history.
+        centred: (1 + groups,) whether the prior's mean is 0: of own rows, then of each group.
     """
 
     starts: np.ndarray
@@ -42,6 +44,7 @@ class ProblemSide(NamedTuple):
     group: np.ndarray
     groups: tuple[tuple[str, int, int], ...]
     has_history: bool
+    centred: tuple[bool, ...]
 
     @property
     def n_rows(self) -> int:
@@ -54,8 +57,8 @@ class Problem(NamedTuple):
 
     Attributes:
         values: (N,) float32 standardised; ``levels`` (N,) int32 which star, for ordinal output.
-        columns: users, items, days (N,) int32 each (days empty if unused).
-        sides: users, items[, days].
+        columns: users, items, sessions (N,) int32 each (sessions empty if unused).
+        sides: users, items[, sessions].
     """
 
     values: np.ndarray
@@ -77,20 +80,20 @@ def problem(
     Args:
         values: (N,) standardised ratings.
         levels: (N,) which star each is; empty where values are many.
-        columns: users, items, days (N,); days empty if unused.
-        n_rows: (U, I, D), D = 0 for no days.
+        columns: users, items, sessions (N,); sessions empty if unused.
+        n_rows: (U, I, D), D = 0 for no sessions.
         histories, tables: features of users and of items, None where unused.
     """
     by_user = np.argsort(columns[0], kind="stable")
-    users, items, days = (c[by_user].astype(np.int32) if len(c) else np.zeros(0, np.int32) for c in columns)
+    users, items, sessions = (c[by_user].astype(np.int32) if len(c) else np.zeros(0, np.int32) for c in columns)
     sides = [
-        _side(users, items, days, n_rows[0], histories[0], tables[0]),
-        _side(items, users, days, n_rows[1], histories[1], tables[1]),
+        _side(users, items, sessions, n_rows[0], histories[0], tables[0]),
+        _side(items, users, sessions, n_rows[1], histories[1], tables[1]),
     ]
     if n_rows[2]:
-        sides.append(_side(days, users, items, n_rows[2], None, None))
+        sides.append(_side(sessions, items, items, n_rows[2], None, None)._replace(centred=(True,)))
     levels = levels[by_user].astype(np.int32) if len(levels) else np.zeros(0, np.int32)
-    return Problem(values[by_user].astype(np.float32), levels, (users, items, days), tuple(sides))
+    return Problem(values[by_user].astype(np.float32), levels, (users, items, sessions), tuple(sides))
 
 
 class _Entries(NamedTuple):
@@ -109,9 +112,11 @@ def _side(
     """Lay out one side. rows, near, far: (N,); ``history`` and ``table`` have ``n_rows`` rows."""
     order = np.argsort(rows, kind="stable")
     count = np.bincount(rows, minlength=n_rows)
+    has_history = history is not None and history.n_features > 0
     row, index, weight, n_features, groups = _stacked([b for b in (history, table) if b is not None and b.n_features])
     in_history = index < (history.n_features if history is not None else 0)
-    held_out = np.where(in_history, weight * np.sqrt(count / (count + 1.0))[row], weight).astype(np.float32)
+    grown = history_weight(count + 1.0)[row]
+    held_out = np.where(in_history, grown, weight).astype(np.float32)
     by_row, by_feature = np.lexsort((index, row)), np.lexsort((row, index))
     return ProblemSide(
         starts=_starts(count),
@@ -127,7 +132,8 @@ def _side(
         row_weight=weight[by_feature],
         group=np.repeat(np.arange(len(groups)), [z - a for _, a, z in groups]).astype(np.int32),
         groups=tuple(groups),
-        has_history=history is not None and history.n_features > 0,
+        has_history=has_history,
+        centred=(False, *(has_history and g == 0 for g in range(len(groups)))),
     )
 
 

@@ -3,55 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ...posterior import Posterior, SidePosterior
+from ...features import SHRINK
+from ...posterior import Posterior, SessionPosterior, SidePosterior
 from ...trace import Trace
 from .prepare import Prepared
-from .problem import ProblemSide
+from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
+from .widths import CARRY, Parts, Stated, state
 
 
 def posterior(prepared: Prepared, runs: list[GibbsRun], notes: Sequence[str]) -> Posterior:
     """The samples of all runs, with noise and stars as the first one found them."""
     run, state = runs[0], runs[0].state
     samples = [x for r in runs for x in r.state.samples] or [run.take(run.full, state.chain)]
-    fitted = float(np.mean([x["fit_noise"] for x in samples]))
-    star_noise, cutpoints = _stars(prepared, run, samples, fitted)
+    stated = Stated(*(getattr(state, name) for name in Stated._fields))
+    fitted = assembled(prepared, run.full, samples, stated)
+    return replace(fitted, trace=_trace(runs), notes=(*_notes(runs, float(fitted.fit_noise.mean())), *notes))
+
+
+def calibrate(prepared: Prepared, parts: Parts, searching: Problem, samples: list[Sample]) -> Stated:
+    """What the slices say of samples of the search."""
+    edges = np.mean([x["cutpoints"] for x in samples], 0) if prepared.settings.ordinal else prepared.star_edges
+    if parts.random.values is not None and not np.isin(parts.random.values, prepared.stars).all():
+        edges = np.zeros(0)  # given ratings that are none of train's stars
+    first = Stated(None, np.zeros(0), CARRY, None, edges, [])
+    return state(assembled(prepared, searching, samples, first), parts, edges)
+
+
+def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], stated: Stated) -> Posterior:
+    """A Posterior of samples; what is not stated yet is as the chain has it."""
     arrays = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
+    fitted = float(np.mean([x["fit_noise"] for x in samples]))
+    cutpoints = stated.cutpoints
+    if prepared.settings.ordinal and not len(cutpoints):
+        cutpoints = np.mean(arrays["cutpoints"], 0)
+    counts = [np.diff(side.starts).astype(np.int32) for side in problem.sides[:2]]
     return Posterior(
         mean=arrays["mean"],
         user_bias=arrays["user_bias"],
         item_bias=arrays["item_bias"],
         users=arrays["users"],
         items=arrays["items"],
-        day_bias=arrays["day_bias"],
-        day_factors=arrays["day_factors"],
+        user_counts=counts[0],
+        item_counts=counts[1],
+        sessions=_sessions(prepared, arrays, stated.carry),
         fit_noise=arrays["fit_noise"],
-        user_side=_side(prepared, 0, run.full.sides[0], arrays),
-        item_side=_side(prepared, 1, run.full.sides[1], arrays),
-        days=prepared.days,
-        noise=fitted if state.noise is None else float(prepared.spread * state.noise),
-        star_noise=star_noise,
+        user_side=_side(prepared, 0, problem.sides[0], arrays),
+        item_side=_side(prepared, 1, problem.sides[1], arrays),
+        noise=fitted if stated.noise is None else stated.noise,
+        star_noise=fitted if stated.star_noise is None else stated.star_noise,
         stars=prepared.stars if len(cutpoints) else np.zeros(0),
         cutpoints=cutpoints,
         ordinal=prepared.settings.ordinal,
         y_range=prepared.train.scale(),
+        widths=stated.widths,
         tables=prepared.train.tables,
-        trace=_trace(runs),
-        notes=(*_notes(runs, fitted), *notes),
     )
-
-
-def _stars(prepared: Prepared, run: GibbsRun, samples: list[Sample], fitted: float) -> tuple[float, np.ndarray]:
-    """Noise and cutpoints of stars: as found on the slice, else (ordinal output) as sampled, else none."""
-    state = run.state
-    if state.star_noise is not None:
-        return float(prepared.spread * state.star_noise), prepared.centre + prepared.spread * state.cutpoints
-    if prepared.settings.ordinal:
-        return fitted, np.mean([x["cutpoints"] for x in samples], 0)
-    return fitted, np.zeros(0)
 
 
 def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.ndarray]) -> SidePosterior:
@@ -67,7 +78,16 @@ def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.nd
         prior_mean=arrays[f"{name}.prior_mean"],
         prior_precision=arrays[f"{name}.prior_precision"],
         has_history=side.has_history,
+        shrink=SHRINK,
     )
+
+
+def _sessions(prepared: Prepared, arrays: dict[str, np.ndarray], carry: float) -> SessionPosterior:
+    S, _, K = arrays["user_side.prior_mean"].shape
+    if not len(prepared.sessions.users):
+        return SessionPosterior.none(S, K - 1)
+    precision = arrays["sessions.prior_precision"][:, 0]
+    return SessionPosterior(prepared.sessions, arrays["sessions.effects"], precision, carry)
 
 
 def _trace(runs: list[GibbsRun]) -> Trace:

@@ -2,10 +2,11 @@
 
     search -> settle -> draw
 
-*search*: a slice of train is held out and the noise precision goes through its grid; *settle*: at the best precision,
-a longer run says how wide predictions are; *draw*: the slice is put back, samples are kept. With the precision given,
-or drawn in sample, a run starts at *draw*. Everything that a later sweep needs is in :class:`GibbsState`, so that a
-checkpoint of it, taken after any sweep, goes on to the same bits. This module works on standardised ratings.
+*search*: slices of train are held out and the noise precision goes through its grid; *settle*: at the best precision, a
+longer run says how wide predictions are, and how much of a session carries over; *draw*: the slices are put back,
+samples are kept. With the precision given, or drawn in sample, a run starts at *draw*. Everything that a later sweep
+needs is in :class:`GibbsState`, so that a checkpoint of it, taken after any sweep, goes on to the same bits. This
+module works on standardised ratings.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from . import noise
 from .chain import Chain, HyperPrior, sweep
 from .probe import Probe, scores
 from .problem import Problem
+from .widths import CARRY, Stated
 
-POINT = 40  # sweeps at a point of the grid, of which the first few are not counted
+POINT = 30  # sweeps at a point of the grid, of which the first few are not counted
 SKIP = 5
 SETTLE = 64
 WARM, COLD = 10, 60  # sweeps not kept before drawing, after a search and without one
@@ -41,7 +43,7 @@ class GibbsState:
 
     Attributes:
         chain: the parameters.
-        halves: the probe's scores at this point of the grid, or while settling.
+        halves: the probe's scores at this point of the grid.
         stride: of how many kept sweeps one is a sample.
         phase: "search", "settle" or "draw".
         precision: the noise precision to hold; None: drawn in sample, or not yet found.
@@ -49,8 +51,8 @@ class GibbsState:
         burn: sweeps of the phase "draw" that are not kept.
         precisions: the grid so far, the last being under way.
         errors: the mean squared error on the probe at each of its points that is done.
-        noise: the standard deviation with which gaussian predictions are stated; None: not yet known.
-        star_noise, cutpoints: the same for stars; None and empty where unknown.
+        noise, widths, carry, star_noise, cutpoints, kinds: how predictions are stated, as in ``Stated``; noise None:
+            not yet known.
         batches: mean scores of the probe (n,) over each ten kept sweeps.
         watched: (m,) sum of the watched pairs' expected ratings over the kept sweeps.
         trace: a row per kept sweep.
@@ -68,8 +70,11 @@ class GibbsState:
     precisions: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     noise: float | None = None
+    widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    carry: float = CARRY
     star_noise: float | None = None
     cutpoints: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    kinds: list[list[Any]] = field(default_factory=list)
     batches: list[np.ndarray] = field(default_factory=list)
     watched: np.ndarray = field(default_factory=lambda: np.zeros(0))
     trace: list[np.ndarray] = field(default_factory=list)
@@ -89,10 +94,11 @@ class GibbsRun:
         n_sweeps: sweeps to keep, None to stop by itself.
         keep: how many samples to keep of them.
         prior: of the hyper-parameters.
-        stars: (L,) standardised, ``edges`` (L - 1,) between them; empty where values are many.
+        stars: (L,) standardised; empty where values are many.
         valid_error: the watched pairs' expected ratings (m,), standardised -> RMSE on the ratings' scale.
         spread: standard deviation of the ratings, to state noise and errors on their scale.
         take: makes a sample.
+        calibrate: says how predictions are stated, from samples of the search.
         state: where the run stands.
     """
 
@@ -105,10 +111,10 @@ class GibbsRun:
     keep: int
     prior: HyperPrior
     stars: np.ndarray
-    edges: np.ndarray
     valid_error: Callable[[np.ndarray], float]
     spread: float
     take: Callable[[Problem, Chain], Sample]
+    calibrate: Callable[[Problem, list[Sample]], Stated]
     state: GibbsState
 
     @property
@@ -136,7 +142,8 @@ class GibbsRun:
     def step(self) -> Step:
         """The last sweep, as it is told: noise and errors (root mean squared) on the ratings' scale."""
         s = self.state
-        values: dict[str, Any] = {"phase": s.phase, "kept": len(s.trace)}
+        starts = s.phase == "search" and not (s.precisions and (s.done or s.errors))
+        values: dict[str, Any] = {"phase": "start" if starts else s.phase, "kept": len(s.trace)}
         values["noise"] = self.spread / s.chain.precision**0.5
         if s.errors:
             values["error"] = self.spread * max(min(s.errors), 0.0) ** 0.5
@@ -147,7 +154,7 @@ class GibbsRun:
     def trace_names(self) -> tuple[str, ...]:
         """What each number of a row of the trace is."""
         names = ["mean", "noise precision"]
-        for side, word in zip(self.full.sides, ("users", "items", "days"), strict=False):
+        for side, word in zip(self.full.sides, ("users", "items", "sessions"), strict=False):
             groups = ["own", *(name for name, _, _ in side.groups)]
             names += [f"{word}: sd of {part} of {g}" for part in ("bias", "factors") for g in groups]
         names += [f"score of pair {j}" for j in range(min(TRACED, len(self.probe.values)))]
@@ -188,16 +195,13 @@ class GibbsRun:
 
     def _settle(self) -> None:
         s = self.state
-        if s.done > SKIP:
-            s.halves.add(scores(self._problem(), s.chain, self.probe))
+        if s.done > SKIP and s.done % 2 == 0:
+            s.samples.append(self.take(self._problem(), s.chain))
         if s.done < SETTLE:
             return
-        s.noise = noise.gaussian_noise(s.halves, self.probe.values)
-        if len(self.probe.levels):
-            edges = s.chain.cutpoints[1:-1] if len(s.chain.cutpoints) else self.edges
-            found = noise.star_noise(s.halves.mean(), s.halves.variance(), self.probe.levels, edges, s.noise)
-            s.star_noise, s.cutpoints = found
-        s.phase, s.done, s.burn = "draw", 0, WARM
+        for name, value in self.calibrate(self._problem(), s.samples)._asdict().items():
+            setattr(s, name, value)
+        s.phase, s.done, s.burn, s.samples = "draw", 0, WARM, []
 
     def _draw(self) -> None:
         s = self.state

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from ...errors import DataError, SettingError
-from ...features import days as day_rows
 from ...ratings import Ratings
 from ...settings import Positive
+from ...times import Sessions
 
 LARGEST = 4 << 30  # bytes of samples
 
@@ -26,7 +26,7 @@ class GibbsSettings(NamedTuple):
     item_features: tuple[str, ...]
     user_features: tuple[str, ...]
     histories: tuple[str, ...]
-    days: bool
+    sessions: bool
     ordinal: bool
     noise: float | str
     keep: int
@@ -53,13 +53,17 @@ def check(s: GibbsSettings, train: Ratings, valid: Ratings | None) -> None:
         raise SettingError("noise is 'valid', but there is no valid.", hint="give valid=, or noise='auto'.")
     if not np.isfinite(train.explicit()).all():
         raise DataError("some ratings are not finite numbers.", hint="drop them, or look at how they were read.")
-    if s.days and train.times is None:
-        raise DataError("days=True, but these ratings have no times.", hint="name a time column, or days=False.")
+    if s.sessions and train.times is None:
+        raise DataError(
+            "sessions=True, but these ratings have no times.", hint="name a time column, or sessions=False."
+        )
     _check_size(s, train)
 
 
 def _check_size(s: GibbsSettings, train: Ratings) -> None:
-    size = s.chains * samples_nbytes(train, n_factors=s.n_factors, keep=s.keep, histories=s.histories, days=s.days)
+    size = s.chains * samples_nbytes(
+        train, n_factors=s.n_factors, keep=s.keep, histories=s.histories, sessions=s.sessions
+    )
     if size > LARGEST:
         fits = max(1, int(s.keep * LARGEST / size))
         what = f"{s.keep} samples of {s.n_factors} factors would take {size / 2**30:.1f} GB."
@@ -69,19 +73,21 @@ def _check_size(s: GibbsSettings, train: Ratings) -> None:
 def posterior_nbytes(
     train: Ratings,
     *,
-    n_factors: int = 16,
+    n_factors: int = 24,
     keep: int = 100,
     histories: bool | History | Sequence[History] = False,
-    days: bool = False,
+    sessions: bool = False,
 ) -> int:
     """An estimate of the bytes that the samples of one chain will take; side tables, being small, are not counted."""
-    return samples_nbytes(train, n_factors=n_factors, keep=keep, histories=which_histories(histories), days=days)
+    return samples_nbytes(
+        train, n_factors=n_factors, keep=keep, histories=which_histories(histories), sessions=sessions
+    )
 
 
-def samples_nbytes(train: Ratings, *, n_factors: int, keep: int, histories: tuple[str, ...], days: bool) -> int:
+def samples_nbytes(train: Ratings, *, n_factors: int, keep: int, histories: tuple[str, ...], sessions: bool) -> int:
     """An estimate of the bytes that ``keep`` samples take."""
     U, I = train.n_users, train.n_items
-    D = len(day_rows(train.times)[1]) if days and train.times is not None else 0
+    D = len(Sessions.of(train.users, train.times).users) if sessions and train.times is not None else 0
     effective = (U + I) * (1 + n_factors + len(histories)) + D * (1 + n_factors)
     return 4 * keep * (effective + (1 + n_factors) * (I * ("user" in histories) + U * ("item" in histories)))
 

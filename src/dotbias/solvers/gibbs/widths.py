@@ -1,0 +1,163 @@
+"""From slices that a fit held out: how wide its predictions are, and how much of a session carries over.
+
+Three kinds of rows are held out of train: ratings at random; all ratings of some users, who so are new; the last
+ratings of others, as if asked for tomorrow. Guesses for them come from a posterior of the rest. What is fitted:
+
+    noise          with N(mean, (variance + noise²) · factor), factor as in ``posterior.widths``
+    carry          by which a user's last session helps to guess a new one best
+    star noise,    under which the held-out stars are likeliest
+    cutpoints
+
+This module knows scores and values, no chain.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...posterior import Posterior, slices
+from ...posterior.widths import FEATURES
+from ...ratings import Ratings
+from ...times import NOW
+
+CARRIES = (0.0, 0.25, 0.5, 0.75, 1.0)
+CARRY = 0.5  # where there is no slice to choose it on
+LEVEL = 0.8  # at which intervals cover what they say
+RIDGE = 5.0  # on the coefficients of a width, in ratings
+FEWEST = 30  # rows of a kind that say something of it
+
+
+class Parts(NamedTuple):
+    """The slices: each a part of train, perhaps empty.
+
+    Attributes:
+        random: ratings at random.
+        last: the last ratings of some users.
+        new: all ratings of others.
+    """
+
+    random: Ratings
+    last: Ratings
+    new: Ratings
+
+
+class Stated(NamedTuple):
+    """How predictions are stated, on the ratings' scale.
+
+    Attributes:
+        noise: standard deviation.
+        widths: (6,) coefficients, or none.
+        carry: 0 to 1.
+        star_noise: standard deviation of f + noise before cutpoints slice it.
+        cutpoints: (L - 1,); none where values are many.
+        kinds: [kind, mean squared error] of the guesses on each slice.
+    """
+
+    noise: float | None
+    widths: np.ndarray
+    carry: float
+    star_noise: float | None
+    cutpoints: np.ndarray
+    kinds: list[list[Any]]
+
+
+class Rows(NamedTuple):
+    """Held-out rows as they are guessed: mean, variance and features (n, 6) of each, and its value."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def state(of_rest: Posterior, parts: Parts, edges: np.ndarray) -> Stated:
+    """What the slices say of a posterior of the rest; edges (L - 1,) between stars, none where values are many."""
+    carry = _carry(of_rest, parts.last)
+    of_rest = of_rest.carrying(carry)
+    kinds = _kinds(of_rest, parts)
+    rows = Rows(*(np.concatenate(column) for column in zip(*kinds.values(), strict=True)))
+    noise, widths = fit_widths(rows)
+    errors = [[name, float(np.mean((r.y - np.clip(r.mean, *of_rest.y_range)) ** 2))] for name, r in kinds.items()]
+    if not len(edges):
+        return Stated(noise, widths, carry, None, edges, errors)
+    return Stated(noise, widths, carry, *star_noise(rows, widths, edges, noise), errors)
+
+
+def _carry(posterior: Posterior, last: Ratings) -> float:
+    """The share of the last session with which tomorrow's ratings are guessed best."""
+    if not posterior.sessions.effects.shape[1] or len(last) < FEWEST:
+        return CARRY
+    now, y = np.full(len(last), NOW), last.explicit()
+    scores = [posterior.carrying(c).score(last.users, last.items, now) for c in CARRIES]
+    return CARRIES[int(np.argmin([np.mean((s - y) ** 2) for s in scores]))]
+
+
+def _kinds(posterior: Posterior, parts: Parts) -> dict[str, Rows]:
+    """The rows of each kind, by name: random ones twice where times are used, since their time may be known or not."""
+    timed = bool(posterior.sessions.effects.shape[1])
+
+    def rows(part: Ratings, times: np.ndarray | None) -> Rows:
+        found = posterior.moments(part.users, part.items, times)
+        return Rows(found.mean, found.variance, posterior.row_features(part.users, part.items, times), part.explicit())
+
+    now = {name: np.full(len(part), NOW) if timed else None for name, part in parts._asdict().items()}
+    kinds = {"time unknown": rows(parts.random, None)} if timed else {}
+    kinds["time given" if timed else "random"] = rows(parts.random, parts.random.times)
+    return kinds | {
+        name: rows(getattr(parts, name), now[name]) for name in ("last", "new") if len(getattr(parts, name))
+    }
+
+
+def fit_widths(rows: Rows) -> tuple[float, np.ndarray]:
+    """Noise, and the coefficients (6,) of the factor on variance + noise².
+
+    Their likelihood under a normal error, with a ridge on the coefficients, says how rows compare; then all are scaled
+    so that central intervals cover ``LEVEL``: by coverage, since errors have heavier tails than a normal.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import ndtri
+
+    squares, middle = (rows.y - rows.mean) ** 2, rows.x[:, 1:].mean(0)  # the noise is that of a row in the middle
+    x = rows.x[:, 1:] - middle
+    first = 0.5 * np.log(max(float(np.mean(squares) - np.mean(rows.variance)), 0.1 * float(np.mean(squares)), 1e-12))
+
+    def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
+        noise2 = np.exp(2 * p[0])
+        log_v = np.log(rows.variance + noise2) + x @ p[1:]
+        ratio = squares * np.exp(-log_v)
+        slope = 0.5 * (1 - ratio)  # of the loss by log v
+        value = 0.5 * float((log_v + ratio).sum()) + 0.5 * RIDGE * float(p[1:] @ p[1:])
+        by_noise = float((slope * 2 * noise2 / (rows.variance + noise2)).sum())
+        return value / len(x), np.r_[by_noise, slope @ x + RIDGE * p[1:]] / len(x)
+
+    p = minimize(loss, np.r_[first, np.zeros(len(FEATURES) - 1)], jac=True, method="L-BFGS-B").x
+    noise = float(np.exp(p[0]))
+    sd = np.sqrt((rows.variance + noise**2) * np.exp(x @ p[1:]))
+    reach = float(np.quantile(np.sqrt(squares) / sd, LEVEL)) / ndtri((1 + LEVEL) / 2)
+    return noise, np.r_[2 * np.log(max(reach, 1e-6)) - middle @ p[1:], p[1:]]
+
+
+def star_noise(rows: Rows, widths: np.ndarray, cutpoints: np.ndarray, noise: float) -> tuple[float, np.ndarray]:
+    """Noise and cutpoints (L - 1,) under which held-out stars are likeliest, from a first guess of both.
+
+    Stars that the slices never show are counted as half a rating, so that every cutpoint stays finite.
+    """
+    from scipy.optimize import minimize
+
+    L, levels, scale = len(cutpoints) + 1, np.searchsorted(cutpoints, rows.y), np.exp(rows.x @ widths)
+    missing = np.setdiff1d(np.arange(L), levels)
+    weight = np.r_[np.ones(len(levels)), np.full(len(missing), 0.5)]
+
+    def unpack(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(np.exp(x[0])), np.cumsum(np.r_[x[1], np.exp(x[2:])])
+
+    def loss(x: np.ndarray) -> float:
+        s, c = unpack(x)
+        p = slices(rows.mean, (rows.variance + s * s) * scale, c)
+        chance = np.r_[p[np.arange(len(levels)), levels], p.mean(0)[missing]]
+        return float(-(weight * np.log(np.maximum(chance, 1e-12))).sum() / len(weight))
+
+    first = np.r_[np.log(noise), cutpoints[0], np.log(np.maximum(np.diff(cutpoints), 1e-3))]
+    return unpack(minimize(loss, first, method="L-BFGS-B").x)
