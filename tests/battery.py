@@ -19,7 +19,7 @@ from dotbias.errors import DotbiasError
 from dotbias.evaluation import evaluate
 from dotbias.ratings import Ids, Ratings
 from dotbias.recommender import Recommender
-from dotbias.scorer import Bilinear, FoldsIn, Intervals, Ranks, Sampled, Scorer, Stars, Stored, offers
+from dotbias.scorer import Bilinear, FoldsIn, Intervals, Likes, Ranks, Sampled, Scorer, Stars, Stored, offers
 
 COLUMNS = ("users", "items", "values", "times")
 
@@ -232,6 +232,21 @@ def stars_are_probabilities(fit):
         np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
 
 
+def likes_are_probabilities(fit):
+    """Where it knows how likely a rating reaches a threshold: falling with it, and both ways to ask agree."""
+    train, _ = parts()
+    scorer = fit(train, rng=0)
+    if not offers(scorer, Likes):
+        return
+    users, items = np.array([0, 3, 7], np.int32), np.arange(train.n_items, dtype=np.int32)
+    every = [scorer.p_like_all(users, like) for like in (2.0, 3.0, 4.5)]
+    assert all(p.shape == (3, train.n_items) and np.all((p >= 0) & (p <= 1)) for p in every)
+    assert np.all(every[0] >= every[1]) and np.all(every[1] >= every[2])
+    for k, user in enumerate(users):
+        pairs = scorer.p_like(np.full(len(items), user, np.int32), items, 3.0)
+        np.testing.assert_allclose(pairs, every[1][k], atol=2e-4)
+
+
 def factors_are_cheap_and_near(fit):
     """Where it is bilinear: the same Factors each time, which score nearly alike; samples have its shapes."""
     train, test = parts()
@@ -309,6 +324,7 @@ CHECKS = (
     ranks_before_the_clip,
     intervals_hold_the_guess,
     stars_are_probabilities,
+    likes_are_probabilities,
     factors_are_cheap_and_near,
     other_tables_are_refused,
     newcomers_are_taken,

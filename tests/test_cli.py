@@ -252,6 +252,11 @@ def test_recommend_and_similar(run, files):
     code, out, _ = run("similar", "model", first, "-n", "2")
     assert code == 0
     assert len(out.strip().split("\n")) == 4
+    code, out, _ = run("similar", "model", "--user", "5", "-n", "2", "--json")
+    assert code == 0 and [list(row) for row in json.loads(out)] == [["user_id", "similarity"]] * 2
+    assert "nearest to user 5" in run("similar", "model", "--user", "5", "-n", "2")[1]
+    for words in ((), (str(first), "--user", "5")):
+        assert run("similar", "model", *words)[0] == 2
     code, _, err = run("recommend", "model", "abc")
     assert code == 3
     assert "abc" in err

@@ -291,6 +291,20 @@ def test_similar_items_by_brute_force(rec, measure):
     assert len(rec.similar_items("a7", 99)) == 48 and "no more items" in rec.similar_items("a7", 99).note
 
 
+def test_similar_users_by_brute_force(rec):
+    p, c = rec.scorer.users.astype(np.float64), TRAIN.user_counts
+    cosine = p @ p[7] / np.linalg.norm(p, axis=1) / np.linalg.norm(p[7]) * c / (c + 10)
+    expected = sorted(set(np.flatnonzero(c > 0).tolist()) - {7}, key=lambda u: -cosine[u])[:5]
+    answer = rec.similar_users(17, 5)
+    assert [s.user_id for s in answer] == [u + 10 for u in expected]
+    assert [s.similarity for s in answer] == pytest.approx([cosine[u] for u in expected], abs=1e-5)
+    assert answer.note is None and "no more users" in rec.similar_users(17, 99).note
+    with pytest.raises(UnknownIdError):
+        rec.similar_users("17")
+    with pytest.raises(DataError, match="has no factors"):
+        rec.similar_users(10)
+
+
 def test_no_likeness_without_factors(rec):
     for scorer in (bias(TRAIN), knn(TRAIN)):
         with pytest.raises(SettingError, match=r"no factors|does not support"):

@@ -66,7 +66,8 @@ def demo(
     )
     user_id = _typical_user(train)
     answer = door.recommend(user_id, 5)
-    page.say(f"5. Recommend for user {visible(user_id)}, who rated {len(door.seen(user_id))} items:")
+    rated = f"who rated {len(door.seen(user_id))} items"
+    page.say(f"5. Recommend for user {visible(user_id)}, {rated}, by {answer.order}:")
     show_list(page, answer, "score")
     places.save(door, out)
     page.say(f"6. Save the model in the folder {visible(out)}:")

@@ -70,7 +70,8 @@ def evaluate(
 
 def similar(
     model: Model,
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id, or a part of its title.")],
+    item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="The item's id, or a part of its title.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="In the place of an item: users like this one.")] = None,
     n: Annotated[int, typer.Option("-n", help="How many.")] = 10,
     measure: Annotated[str, typer.Option("--measure", help="cosine, dot or euclidean.")] = "cosine",
     shrink: Annotated[
@@ -78,16 +79,22 @@ def similar(
     ] = None,
     json: Json = False,
 ) -> None:
-    """The items nearest to an item, by its factors.
+    """The items nearest to an item, or the users nearest to a user, by their factors.
 
     [bold]Example:[/] dotbias similar model GoldenEye
     """
+    if (item is None) == (user is None):
+        raise SettingError("similar takes an item, or --user.", hint="dotbias similar MODEL ITEM")
     door = load(model)
-    item_id = door.find_item(item)
+    shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
+    if user is not None:
+        user_id = door.train.user_ids.typed(user)
+        like = door.similar_users(user_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
+        return show(like, measure + shrunk, json, f"nearest to user {user}")
+    item_id = door.find_item(item or "")
     title = (door.train.item_titles or [None] * door.train.n_items)[door.train.item_ids.row(item_id)]
     answer = door.similar_items(item_id, n, measure=measure, shrink=shrink)  # type: ignore[arg-type]
-    shrunk = ", shrunk" if (shrink is None and measure == "cosine") or shrink else ""
-    show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
+    return show(answer, measure + shrunk, json, f"nearest to {item_id}{f' {title}' if title is not None else ''}")
 
 
 def load(model: str) -> Recommender:
@@ -118,7 +125,9 @@ def show(answer: list[Any], number: str, json: bool, title: str) -> None:
 
 def show_list(page: Page, answer: list[Any], number: str, *, title: str | None = None) -> None:
     """Places, ids, numbers and titles; titles alone give way on a narrow terminal."""
-    titled = any(row.title is not None for row in answer)
-    heads = [Column("", right=True), Column("item"), Column(number, right=True), Column("title", cut=True)]
-    rows = [(k, x[0], f"{x[1]:.3f}", x.title) for k, x in enumerate(answer, 1)]
+    titles = [row[2] if len(row) > 2 else None for row in answer]
+    titled = any(title is not None for title in titles)
+    what = answer[0]._fields[0].removesuffix("_id") if answer else "item"
+    heads = [Column("", right=True), Column(what), Column(number, right=True), Column("title", cut=True)]
+    rows = [(k, x[0], f"{x[1]:.3f}", title) for k, (x, title) in enumerate(zip(answer, titles, strict=True), 1)]
     page.table(heads[: 3 + titled], [row[: 3 + titled] for row in rows], title=title)

@@ -142,8 +142,10 @@ class Posterior:
         """The same for every item and each user row (B,) -> (B, I) float32."""
         return self._moments_all(users, times, own=False).mean.astype(np.float32)
 
-    def moments(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> Moments:
-        """Mean and variance of f, unclipped and without noise, and the width, (B,) each.
+    def moments(
+        self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None, *, own: bool = True
+    ) -> Moments:
+        """Mean and variance of f, unclipped and without noise, and the width, (B,) each; ``own``: see :meth:`samples`.
 
         The variance is that over the samples, and what is not in them: of sessions that are not known, of rows
         without ratings.
@@ -151,7 +153,7 @@ class Posterior:
         users, items = np.atleast_1d(users), np.atleast_1d(items)
 
         def both(at: slice, t: np.ndarray | None) -> np.ndarray:
-            f = self.samples(users[at], items[at], t)
+            f = self.samples(users[at], items[at], t, own=own)
             return np.stack([f.mean(0), f.var(0) + self._spread(users[at], items[at], t)])
 
         mean, variance = self._in_blocks(both, users, times)
@@ -325,8 +327,8 @@ class Posterior:
         return slices(m.mean, (m.variance + self.star_noise**2) * m.width, self.cutpoints)
 
     def p_like(self, users: np.ndarray, items: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
-        """P(rating >= like), if it is rated, for pairs of rows (B,), (B,) -> (B,) float64."""
-        return self.reaches(self.moments(users, items, times), like)
+        """P(rating >= like), if it is rated, of pairs (B,), (B,) without their own places in histories (B,) float64."""
+        return self.reaches(self.moments(users, items, times, own=False), like)
 
     def p_like_all(self, users: np.ndarray, like: float, times: np.ndarray | None = None) -> np.ndarray:
         """The same for every item and each of the user rows (B,), without the pair's own places in histories (B, I)."""

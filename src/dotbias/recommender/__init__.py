@@ -5,8 +5,8 @@
 ``scorer`` alone; what lists are ordered by is said in ``orders``.
 """
 
-from .answers import Answer, Id, Prediction, Recommendation, Similar
+from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .door import Recommender
 from .filters import Filters
 
-__all__ = ["Answer", "Filters", "Id", "Prediction", "Recommendation", "Recommender", "Similar"]
+__all__ = ["Answer", "Filters", "Id", "Prediction", "Recommendation", "Recommender", "Similar", "SimilarUser"]

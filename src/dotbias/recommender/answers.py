@@ -55,6 +55,18 @@ class Similar(NamedTuple):
     title: str | None
 
 
+class SimilarUser(NamedTuple):
+    """One neighbour of a user, nearest first.
+
+    Attributes:
+        user_id: the neighbour's own id.
+        similarity: as in :class:`Similar`.
+    """
+
+    user_id: Id
+    similarity: float
+
+
 class Answer(list[T]):
     """A list that says what it is.
 

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
 
 import numpy as np
 
 from ..errors import DataError, SettingError, UnknownIdError
-from ..interpret import Measure, nearest_items
+from ..interpret import Measure, nearest_items, nearest_users
 from ..interpret import top as top_rows
 from ..orders import Order, find_order
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
-from ..scorer import Bilinear, FoldsIn, Part, Ranks, check_rows, demand
-from ..settings import Count, Positive, check, fits
+from ..scorer import FoldsIn, Part, Ranks, check_rows, demand
+from ..settings import Count, Positive, check
 from ..times import Times, as_times
-from .answers import Answer, Id, Prediction, Recommendation, Similar
+from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
-from .histories import Known, Titles, read
+from .histories import Known, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
-from .where import Where, chosen
+from .record import Record
+from .where import Where
+from .wishes import PLAIN, Asked, check_n, check_order, filters_of, wish_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,22 +34,6 @@ if TYPE_CHECKING:
 FEW = 5  # ratings: an item with fewer has neighbours by chance
 MEMORY = 200e6  # bytes that many lists may take while they are made
 History: TypeAlias = Mapping[Id, float] | Iterable[Id]
-
-
-class Asked(TypedDict, total=False):
-    """What ``recommend`` takes beside users and n; see there."""
-
-    order: str
-    like: float | None
-    times: Times
-    exclude: Iterable[Id]
-    only: Iterable[Id] | None
-    where: Where | None
-    keep_seen: bool
-    keep_unrated: bool
-    filters: Filters | None
-    popularity: float
-    diversity: float
 
 
 class Recommender:
@@ -79,6 +64,7 @@ class Recommender:
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
+        self.record = Record(train)
         self._orders: dict[tuple[str, float | None], Order] = {}
 
     def __repr__(self) -> str:
@@ -126,13 +112,13 @@ class Recommender:
         if users is None or history is not None:
             part, _ = self._newcomer(users, history)
             rows = rows_of(self.train.item_ids, items if is_many(items) else [items], "items", unknown)
-            return of_newcomer(part, rows, without(rows, self._item_counts))
+            return of_newcomer(part, rows, without(rows, self.record.item_counts))
         user_ids, item_ids = paired(users, items)
         rows = (
             rows_of(self.train.user_ids, user_ids, "users", unknown),
             rows_of(self.train.item_ids, item_ids, "items", unknown),
         )
-        cold = without(rows[0], self._user_counts), without(rows[1], self._item_counts)
+        cold = without(rows[0], self.record.user_counts), without(rows[1], self.record.item_counts)
         found = of_pairs(self.scorer, *rows, as_times(times, len(user_ids)), cold)
         return found if is_many(users) or is_many(items) else found[0]
 
@@ -143,7 +129,7 @@ class Recommender:
             raise SettingError(what, hint="give one of them.")
         hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
         scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
-        known = read(history, self.train, self._title_rows)
+        known = read(history, self.train, self.record.titles)
         return scorer.fold_in_user(known.rows, known.values), known
 
     # Recommending ----------------------------------------------------------------------------------------------
@@ -212,14 +198,14 @@ class Recommender:
         given = exclude, only, where, keep_seen, keep_unrated
         choice = dict(zip(PLAIN, given, strict=True))
         dials = Dials(popularity, diversity)
-        wish = self._wish(n, order=order, like=like, filters=filters, choice=choice, dials=dials)
+        wish = self._wish(n, order, like, dials, filters, choice)
         if users is None or history is not None:
             return self._recommend_to(*self._newcomer(users, history), wish)
         ids = plain(users) if is_many(users) else [users]
         rows = rows_of(self.train.user_ids, ids, "users")  # an unknown id is found before the work begins
         when = as_times(times, len(rows))
         if not is_many(users):
-            return self._answers(lists_of(self.scorer, wish, self._seen, rows, when), wish)[0]
+            return self._answers(lists_of(self.scorer, wish, self.record.seen, rows, when), wish)[0]
         blocks = self._blocks(wish, rows, when, MEMORY, None)
         return dict(zip(ids, (a for _, found in blocks for a in self._answers(found, wish)), strict=True))
 
@@ -251,11 +237,14 @@ class Recommender:
             As :meth:`recommend`.
         """
         check(Recommender.recommend_all, {"memory": memory, "threads": threads})
-        plain_asked: dict[str, Any] = dict(asked)
-        times = plain_asked.pop("times", "now")
-        dials = Dials(*(plain_asked.pop(name, 0.0) for name in Dials._fields))
-        choice = {k: plain_asked.pop(k, default) for k, default in PLAIN.items()}
-        wish = self._wish(n, dials=dials, choice=choice, **plain_asked)
+        more: dict[str, Any] = dict(asked)
+        times = more.pop("times", "now")
+        dials = Dials(*(more.pop(name, 0.0) for name in Dials._fields))
+        choice = {k: more.pop(k, default) for k, default in PLAIN.items()}
+        order, like, filters = (more.pop(k, d) for k, d in (("order", "liked"), ("like", None), ("filters", None)))
+        if more:
+            raise TypeError(f"recommend_all() got an unexpected keyword argument {min(more)!r}")
+        wish = self._wish(n, order, like, dials, filters, choice)
         known = self.train.user_ids
         rows = np.arange(len(known), dtype=np.int32) if users is None else rows_of(known, users, "users")
         items, scores = np.full((len(rows), n), -1, np.int32), np.full((len(rows), n), np.nan, np.float32)
@@ -290,66 +279,25 @@ class Recommender:
             SettingError: for ids that are none, or a ``where`` that makes no sense.
             DataError: for a ``where`` that no item fits, or without an item table.
         """
-        check(Recommender.recommend, {"keep_seen": keep_seen, "keep_unrated": keep_unrated})
-        words = [] if keep_unrated else ["rated in train"]
-        allowed = np.ones(self.train.n_items, bool) if keep_unrated else self._item_counts > 0
-        if only is not None:
-            chosen_rows = np.zeros_like(allowed)
-            chosen_rows[self._item_rows(only)] = True
-            allowed, words = allowed & chosen_rows, [*words, "in only="]
-        if where is not None:
-            allowed, words = allowed & chosen(self.train, where), [*words, "as where= says"]
-        allowed = allowed.copy()
-        allowed[self._item_rows(exclude)] = False
-        return Filters(allowed, keep_seen, ", ".join([*words, "not in exclude="]))
+        return filters_of(self.record, exclude, only, where, keep_seen=keep_seen, keep_unrated=keep_unrated)
 
     def _wish(
-        self,
-        n: Any,
-        *,
-        order: str = "liked",
-        like: float | None = None,
-        filters: Filters | None = None,
-        choice: Mapping[str, Any],
-        dials: Dials,
+        self, n: Any, order: str, like: float | None, dials: Dials, filters: Filters | None, choice: Mapping[str, Any]
     ) -> Wish:
-        """What is asked of every list, checked."""
-        _check_n(n)
-        dials.check()
-        vectors = None
-        if filters is None:
-            filters = self.filters(**choice)
-        elif any(choice[k] is not default for k, default in PLAIN.items()):
-            raise SettingError("there are filters, and others beside them.", hint="make one value: filters(…).")
-        if dials.diversity:
-            hint = "diversity=0, or fit a model with factors: als, sgd, dot_bias or gibbs."
-            vectors = demand(self.scorer, Bilinear, why="diversity: items have no factors", hint=hint).factors().items
-        return Wish(n, self._order(order, like), filters, dials, self._item_counts, vectors)
-
-    def _order(self, name: str, like: float | None) -> Order:
-        """The order of that name, made once for each threshold.
-
-        Raises:
-            SettingError: for a name that is none, or a threshold that is no number or above train's scale.
-        """
-        make = find_order(name)
-        if like is not None and not fits(like, float):
-            raise SettingError(f"like is {like!r}.", hint="the rating from which an item is liked, such as 4.")
-        if like is not None and self.train.values is not None and like > self.train.scale()[1]:
-            high = self.train.scale()[1]
-            raise SettingError(f"like is {like:g}; no rating is above {high:g}.", hint=f"like={high:g}, or lower.")
-        if (name, like) not in self._orders:
-            self._orders[name, like] = make(self.scorer, self.train, like)
-        return self._orders[name, like]
+        """What is asked of every list, checked; an order is made once for each threshold."""
+        check_order(order, like, self.train)
+        if (order, like) not in self._orders:
+            self._orders[order, like] = find_order(order)(self.scorer, self.train, like)
+        return wish_of(n, self.scorer, self._orders[order, like], self.record, dials, filters, choice)
 
     def _blocks(
         self, wish: Wish, rows: np.ndarray, times: np.ndarray | None, memory: float, threads: int | None
     ) -> Iterator[tuple[slice, Found]]:
         """The lists of user rows (B,) in blocks."""
-        _ = self._by_user, wish.order.near  # made once, not in each thread
+        _ = self.record.by_user, wish.order.near  # made once, not in each thread
 
         def make(at: slice) -> Found:
-            return lists_of(self.scorer, wish, self._seen, rows[at], None if times is None else times[at])
+            return lists_of(self.scorer, wish, self.record.seen, rows[at], None if times is None else times[at])
 
         return in_blocks(make, len(rows), self.train.n_items, memory=memory, threads=threads)
 
@@ -375,7 +323,7 @@ class Recommender:
         return answers
 
     def _answer(self, items: np.ndarray, scores: np.ndarray, note: str | None, wish: Wish) -> Answer[Recommendation]:
-        answer = Answer(map(Recommendation, self._ids(items), scores.tolist(), self._titles(items)))
+        answer = Answer(map(Recommendation, self.record.ids(items), scores.tolist(), self.record.titles_of(items)))
         answer.note, answer.order = note, wish.order.words
         return answer
 
@@ -422,24 +370,27 @@ class Recommender:
             SettingError: for an unknown measure, or a scorer without item factors (mean, bias, knn, nets).
             DataError: for an item without factors of its own.
         """
-        _check_n(n)
-        self._item_rows([item_id])
-        neighbours = nearest_items(
-            self.scorer,
-            self.train,
-            item_id=item_id,
-            n=n,
-            measure=measure,
-            shrink=shrink,
-            min_ratings=0 if keep_unrated else 1,
+        check_n(n)
+        self.record.item_rows([item_id])
+        least = 0 if keep_unrated else 1
+        found = nearest_items(
+            self.scorer, self.train, item_id=item_id, n=n, measure=measure, shrink=shrink, min_ratings=least
         )
-        answer = Answer(Similar(x.id, x.similarity, x.title) for x in neighbours)
-        notes, count = [], int(self._item_counts[self.train.item_ids.row(item_id)])
-        if count < FEW:
-            notes.append(f"train holds {count} ratings of {item_id!r}: its neighbours are little more than chance.")
-        if len(answer) < n:
-            notes.append(f"{len(answer)} of the {n} asked for: no more items have ratings in train.")
-        answer.note = " ".join(notes) or None
+        answer = Answer(Similar(x.id, x.similarity, x.title) for x in found)
+        count = int(self.record.item_counts[self.train.item_ids.row(item_id)])
+        answer.note = _near_note(item_id, count, len(answer), n, "items")
+        return answer
+
+    def similar_users(
+        self, user_id: Id, n: int = 10, *, measure: Measure = "cosine", shrink: float | None = None
+    ) -> Answer[SimilarUser]:
+        """The n users whose factors are nearest, nearest first; arguments and errors as in :meth:`similar_items`."""
+        check_n(n)
+        rows_of(self.train.user_ids, [user_id], "users")
+        found = nearest_users(self.scorer, self.train, user_id=user_id, n=n, measure=measure, shrink=shrink)
+        answer = Answer(SimilarUser(x.id, x.similarity) for x in found)
+        count = int(self.record.user_counts[self.train.user_ids.row(user_id)])
+        answer.note = _near_note(user_id, count, len(answer), n, "users")
         return answer
 
     def find_item(self, text: str) -> Id:
@@ -457,9 +408,9 @@ class Recommender:
             raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
         if (typed := ids.typed(text)) in ids:
             return typed
-        found = [r for r, title in enumerate(self._all_titles) if title and text.casefold() in title.casefold()]
+        found = [r for r, title in enumerate(self.record.item_titles) if title and text.casefold() in title.casefold()]
         if len(found) > 1:
-            shown = ", ".join(f"{ids[r]} {self._all_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
+            shown = ", ".join(f"{ids[r]} {self.record.item_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
             raise DataError(f"{len(found)} titles contain {text!r}: {shown}", hint="give an id, or more of the title.")
         if not found:
             raise UnknownIdError(
@@ -467,63 +418,11 @@ class Recommender:
             )
         return ids[found[0]]
 
-    # What train holds ------------------------------------------------------------------------------------------
-
     def seen(self, user_id: Id) -> dict[Id, float | None]:
-        """What the user rated in train: item id -> rating (None for implicit feedback), in train's order.
-
-        With ``_positions`` beneath it, the one seam to stored interactions: arrays today, a database later.
-        """
-        at = self._positions(self.train.user_ids.row(user_id))
+        """What the user rated in train: item id -> rating (None for implicit feedback), in train's order."""
+        at = self.record.positions(self.train.user_ids.row(user_id))
         values = [None] * len(at) if self.train.values is None else self.train.values[at].tolist()
-        return dict(zip(self._ids(self.train.items[at]), values, strict=True))
-
-    def _seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What user rows (B,) have rated: (position among them, item row), both (n,)."""
-        parts = [self.train.items[self._positions(row)] for row in rows.tolist()]
-        owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        return owner, np.concatenate(parts) if parts else np.zeros(0, np.int32)
-
-    def _positions(self, row: int) -> np.ndarray:
-        """Where in train a user's ratings stand: a search, or a look-up once they are sorted."""
-        if "_by_user" not in self.__dict__:
-            return np.flatnonzero(self.train.users == row)
-        order, ends = self._by_user
-        return order[ends[row] : ends[row + 1]]
-
-    @cached_property
-    def _by_user(self) -> tuple[np.ndarray, np.ndarray]:
-        order = np.argsort(self.train.users, kind="stable")
-        return order, np.r_[0, np.cumsum(self._user_counts)]
-
-    @cached_property
-    def _user_counts(self) -> np.ndarray:
-        return self.train.user_counts
-
-    @cached_property
-    def _item_counts(self) -> np.ndarray:
-        return self.train.item_counts
-
-    @cached_property
-    def _all_ids(self) -> list[Id]:
-        return list(self.train.item_ids)
-
-    @cached_property
-    def _all_titles(self) -> list[str | None]:
-        return self.train.item_titles or [None] * self.train.n_items
-
-    @cached_property
-    def _title_rows(self) -> Titles:
-        return Titles(self._all_titles)
-
-    def _ids(self, rows: np.ndarray) -> list[Id]:
-        return [self._all_ids[row] for row in rows.tolist()]
-
-    def _titles(self, rows: np.ndarray) -> list[str | None]:
-        return [self._all_titles[row] for row in rows.tolist()]
-
-    def _item_rows(self, ids: Any) -> np.ndarray:
-        return rows_of(self.train.item_ids, ids, "items")
+        return dict(zip(self.record.ids(self.train.items[at]), values, strict=True))
 
     # On disk ---------------------------------------------------------------------------------------------------
 
@@ -546,9 +445,11 @@ class Recommender:
         return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log)
 
 
-PLAIN: dict[str, Any] = {"exclude": (), "only": None, "where": None, "keep_seen": False, "keep_unrated": False}
-
-
-def _check_n(n: Any) -> None:
-    if not fits(n, Count):
-        raise SettingError(f"n is {n!r}; it must be a whole number, 1 or more.", hint="try n=10.")
+def _near_note(id: Id, count: int, found: int, n: int, what: str) -> str | None:
+    """Why neighbours are few, or little to be trusted."""
+    notes = []
+    if count < FEW:
+        notes.append(f"train holds {count} ratings of {id!r}: its neighbours are little more than chance.")
+    if found < n:
+        notes.append(f"{found} of the {n} asked for: no more {what} have ratings in train.")
+    return " ".join(notes) or None

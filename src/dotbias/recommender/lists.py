@@ -24,7 +24,7 @@ from .filters import Filters
 
 MARGIN = 16  # items on a shortlist beyond those asked for
 NEAR = 2  # times as many, and NEAR_MARGIN more, are on a shortlist by compressed factors
-NEAR_MARGIN = 30
+NEAR_MARGIN = 50
 PARTS = 16  # into which a user's values are cut to find a bound
 WIDE = 4  # times as many as asked for may reach the bound
 CELLS = 1 << 18  # users × items in a block: what a processor's cache holds; but
