@@ -20,6 +20,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
 NEEDS_TORCH = {
+    "classifier",
     "models",
     "module_scorer",
     "batches",
