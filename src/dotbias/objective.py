@@ -277,7 +277,8 @@ def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.n
     if not len(positive) or not len(others):
         return np.zeros(len(penalty))
     others = others[:: -(-len(positive) * len(others) // MOST_PAIRS)]
-    own, other = a[positive, 1:], a[others, 1:]  # (n, K), (m, K)
+    own: np.ndarray = a[positive, 1:]  # (n, K)
+    other: np.ndarray = a[others, 1:]  # (m, K)
     gap: np.ndarray = offset[positive][:, None] - offset[others]
     ridge: np.ndarray = penalty[1:]
 
@@ -288,10 +289,13 @@ def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.n
     x, damping = np.zeros(len(ridge)), 1e-3
     cost, s = expand(x)
     for _ in range(50):
-        bend = s * (1 - s) / (2 * len(others))  # half the curvature, as of the ridge
-        g = (own.T @ s.sum(1) - other.T @ s.sum(0)) / (2 * len(others)) - ridge * x
-        cross = own.T @ bend @ other
-        h = (own.T * bend.sum(1)) @ own + (other.T * bend.sum(0)) @ other - cross - cross.T + np.diag(ridge)
+        half, bend = s / (2 * len(others)), s * (1 - s) / (2 * len(others))  # of gradient and curvature, as the ridge
+        pulled: np.ndarray = half.sum(1)
+        pushed: np.ndarray = half.sum(0)
+        bent: np.ndarray = bend.sum(1)
+        bent_back: np.ndarray = bend.sum(0)
+        cross, g = own.T @ bend @ other, own.T @ pulled - other.T @ pushed - ridge * x
+        h = (own.T * bent) @ own + (other.T * bent_back) @ other - cross - cross.T + np.diag(ridge)
         step = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
         after, new = expand(x + step)
         if after > cost:
