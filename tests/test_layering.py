@@ -27,6 +27,7 @@ NEEDS_TORCH = {
     "losses",
     "optim",
     "callbacks",
+    "classifier",
     "learner",
     "gradient",
     "lesson5",

@@ -372,7 +372,8 @@ class Ratings:
             DataError: for implicit feedback, or where there are no ratings.
         """
         if self.values is None:
-            raise DataError("these are clicks, without ratings; this needs ratings.", hint=f"name their column: {arg('rating')}…")
+            hint = f"name their column: {arg('rating')}…"
+            raise DataError("these are clicks, without ratings; this needs ratings.", hint=hint)
         if not len(self):
             raise DataError("there are no ratings here.", hint="look at the filter or split that left none.")
         return self.values
