@@ -128,8 +128,14 @@ def test_lists_alone_same_bits_and_clicks():
     assert every.like is None and "each held-out click" in repr(every)
     low = evaluate(scorer, test, train=train, metrics=LISTS, like=-1.0)
     assert every.values == low.values
-    with pytest.raises(DataError, match="without ratings"):
-        evaluate(scorer, clicks[1], train=clicks[0], metrics=("rmse", "mrr"))
+    with pytest.raises(DataError, match=r"rmse measures guesses of ratings(.|\n)*ndcg@10, recall@20"):
+        evaluate(scorer, clicks[1], train=clicks[0], metrics=("mrr", "rmse"))
+    report = evaluate(scorer, clicks[1], train=clicks[0])
+    assert list(report.values) == ["ndcg@10", "recall@20", "hit_rate@10"]
+    assert f"{len(test):,} clicks of" in repr(report) and "the most clicked items" in repr(report)
+    with pytest.raises(SettingError, match="needs train"):
+        evaluate(scorer, clicks[1])
+    assert list(cross_validate(popular, clicks[0], k=2, n_resamples=0).pooled.values) == list(report.values)
 
 
 def test_the_default_threshold_is_reached_by_two_fifths_of_train():

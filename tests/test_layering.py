@@ -14,7 +14,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     2: ["settings", "split", "features", "datasets"],
     3: ["scorer", "objective", "factors", "item_weights", "trace", "posterior", "metrics", "schedules", "steps"],
     4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],
-    5: ["learner", "gradient", "fitters"],
+    5: ["learner", "gradient", "classifier", "fitters"],
     6: ["evaluation", "search", "interpret", "storage", "recommender", "export"],
     7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
@@ -27,6 +27,7 @@ NEEDS_TORCH = {
     "losses",
     "optim",
     "callbacks",
+    "classifier",
     "learner",
     "gradient",
     "lesson5",

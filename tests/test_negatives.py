@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dotbias import losses, storage
 from dotbias.errors import DataError, SettingError
+from dotbias.gradient import collab_learner
 from dotbias.learner import Learner
 from dotbias.models import EmbeddingDot, EmbeddingDotBias, EmbeddingNet
 from dotbias.negatives import ClickBatches, Unclicked, item_weights
@@ -110,7 +111,7 @@ def test_a_user_with_every_item_is_left_out_and_told():
     with pytest.warns(UserWarning, match="users who clicked every item: 1. Their 3 clicks"):
         source = ClickBatches(clicks)
     assert source.items.tolist() == [1]
-    with pytest.raises(DataError, match="nothing to compare with"):
+    with pytest.raises(DataError, match="every user has clicked every item"):
         ClickBatches(clicks.take(clicks.users == clicks.user_ids.row(1)))
 
 
@@ -166,6 +167,13 @@ def test_the_same_rng_gives_the_same_bits(clicks):
     assert first == again != other
 
 
+def test_collab_learner_of_clicks_is_a_classifier(clicks):
+    learner = collab_learner(clicks, n_factors=4, rng=0)
+    assert learner.model.range.y_range is None and learner.loss_function is losses.bce
+    learner.fit(5, 0.02)
+    assert auc(learner.scorer(), clicks) > 0.75
+
+
 def test_log_odds_are_those_of_the_data():
     """One user clicks item 0 in nine of ten of the batches' rows in which it comes: log-odds have that truth."""
     pairs = [(u, 0) for u in range(90)] + [(u, 1) for u in range(90, 100)]
@@ -187,6 +195,20 @@ def test_valid_is_measured_with_its_own_negatives(clicks):
     rows = learner.fit(3, 0.01)
     assert rows[-1]["valid"] < rows[0]["valid"] < np.log(2)
     assert learner.validate() == learner.validate()
+
+
+def test_a_cold_user_is_the_mean_user_and_nobody_elses_score_moves(clicks):
+    train = clicks.take(clicks.users != 3)
+    learner = fitted(train)
+    scorer = learner.scorer()
+    with torch.no_grad():
+        model = learner.model(torch.from_numpy(train.users).long(), torch.from_numpy(train.items).long()).numpy()
+    np.testing.assert_allclose(scorer.rank(train.users, train.items), model, atol=1e-5)
+    seen = np.flatnonzero(train.user_counts)
+    mean, cold = scorer.rank_all(seen).mean(0), scorer.rank_all(np.array([3]))[0]
+    warm = train.item_counts > 0
+    np.testing.assert_allclose(cold[warm], mean[warm], atol=1e-4)
+    assert np.corrcoef(cold[warm], train.item_counts[warm])[0, 1] > 0.7
 
 
 @pytest.mark.parametrize("loss", [losses.bce, losses.bpr])

@@ -205,8 +205,8 @@ def test_text_ids_of_a_frame_stay_text():
 def test_implicit():
     ratings = Ratings.from_frame(pl.DataFrame({"user": [1, 2], "item": [1, 1], "rating": [3, 4]}), rating=False)
     assert ratings.values is None
-    assert "interactions" in repr(ratings)
-    with pytest.raises(DataError, match="interactions without ratings"):
+    assert "2 clicks" in repr(ratings)
+    with pytest.raises(DataError, match="clicks, without ratings"):
         ratings.explicit()
 
 
@@ -242,6 +242,17 @@ def test_clicks_are_summed_and_say_so():
         Ratings.from_frame(frame, rating=False, duplicates="error")
     with pytest.raises(SettingError, match="ratings have no sum"):
         Ratings.from_frame(frame.with_columns(rating=1.0), duplicates="sum")
+
+
+def test_joined():
+    train = small()
+    test = Ratings.from_frame(pl.DataFrame({"user": ["z"], "item": [1], "rating": [9.0]}), like=train)
+    both = train.joined(test)
+    assert rows_of(both) == rows_of(train) + rows_of(test) and both.n_users == 4 and both.cold is None
+    clicks = train.as_clicks()
+    assert clicks.joined(replace(test.as_clicks(), counts=[3])).counts.tolist() == [1, 1, 1, 1, 1, 3]
+    with pytest.raises(DataError, match="one has values"):
+        train.joined(test.as_clicks())
 
 
 def test_like_numbers_as_before_and_masks_the_cold():

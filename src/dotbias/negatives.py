@@ -52,6 +52,11 @@ class Unclicked:
         )
         self._stride = length + 1
 
+    def shares(self) -> np.ndarray:
+        """How often each item comes among all draws for users who have clicked little: (I,) float64, 1 in all."""
+        ends = self._ends.cpu().numpy()
+        return np.diff(ends, prepend=0) / ends[-1]
+
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """An item for each user row (B,), none that the user has clicked -> (B,) int64."""
         left = self.left[users]
@@ -107,6 +112,8 @@ class ClickBatches:
     ):
         if clicks.feedback != "clicks":
             raise DataError("these are ratings with values, not clicks.", hint="ratings.binarize(4) makes clicks.")
+        if not len(clicks):
+            raise DataError("there are no clicks here.", hint="look at the filter or split that left none.")
         if negatives < 1:
             raise SettingError(f"negatives is {negatives}.", hint="a whole number from 1 up, such as 4.")
         if known is not None:
@@ -124,7 +131,8 @@ class ClickBatches:
         """Which clicks have something to be compared with: (N,) bool."""
         kept = self.unclicked.left[users] > 0
         if not kept.any():
-            raise DataError("no user has an item that is not clicked: there is nothing to compare with.")
+            what = "every user has clicked every item: there is nothing to compare with."
+            raise DataError(what, hint="is the whole table of items there, also those that nobody clicked?")
         if n := int((~kept).sum()):
             whole = len(users[~kept].unique())
             warnings.warn(

@@ -310,7 +310,7 @@ class Ratings:
         return f"<p>{html.escape(self._counted() + self._scaled() + when)}</p><table><tr>{head}</tr>{rows}</table>"
 
     def _counted(self) -> str:
-        kind = "rating" if self.values is not None else "interaction"
+        kind = "rating" if self.values is not None else "click"
         counts = ((len(self), kind), (self.n_users, "user"), (self.n_items, "item"))
         return "{} of {} and {}".format(*(f"{n:,} {name}{'s' * (n != 1)}" for n, name in counts))
 
@@ -372,10 +372,30 @@ class Ratings:
             DataError: for implicit feedback, or where there are no ratings.
         """
         if self.values is None:
-            raise DataError("these are interactions without ratings; this needs numbers.", hint="name a rating column.")
+            hint = f"name their column: {arg('rating')}…"
+            raise DataError("these are clicks, without ratings; this needs ratings.", hint=hint)
         if not len(self):
             raise DataError("there are no ratings here.", hint="look at the filter or split that left none.")
         return self.values
+
+    def joined(self, other: Ratings) -> Ratings:
+        """These and then ``other``'s, which was read with ``like=`` these: on its id tables, with its side tables.
+
+        Raises:
+            DataError: where a row means two things, or one has values or times and the other has none.
+        """
+        check_same_tables(other, self.tables, "other", "these")
+        columns = {
+            name: (getattr(self, name), getattr(other, name)) for name in KINDS if name not in ("cold", "counts")
+        }
+        for name, (mine, theirs) in columns.items():
+            if (mine is None) != (theirs is None):
+                raise DataError(f"of the two, one has {name} and the other has none.", hint="read both alike.")
+        if self.counts is not None or other.counts is not None:
+            once = [np.ones(len(part), np.float32) if part.counts is None else part.counts for part in (self, other)]
+            columns["counts"] = once[0], once[1]
+        both = {name: None if pair[0] is None else np.concatenate(pair) for name, pair in columns.items()}
+        return dataclasses.replace(other, **both, cold=None, notes=(*self.notes, *other.notes))
 
     def to_csr(self) -> scipy.sparse.csr_matrix:
         """A scipy CSR matrix (U, I) float32 of the values; of implicit feedback, the counts, or ones."""

@@ -20,6 +20,9 @@ def evaluate(
     model: Model,
     reading: Reading,
     test: Annotated[Path, typer.Option("--test", help="A file of held-out ratings.")],
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Others than by default, such as ndcg@10,recall@20.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
@@ -27,8 +30,8 @@ def evaluate(
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
     from .. import storage
-    from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
+    from ..evaluation import metrics_for
 
     seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
@@ -37,8 +40,9 @@ def evaluate(
     for note in held.notes:
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
+    asked = metrics_for(held, stored.ratings, shown=True) if metrics is None else metrics.replace(",", " ").split()
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN)
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=asked)
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
 from ..ratings import Ratings
 from ..scorer import Ranks, Scorer, Timed, offers
@@ -19,6 +19,7 @@ from .known import Group, facets
 Metrics = Sequence[str | Metric]
 DEFAULT = ("rmse", "mse", "mae")
 SHOWN = (*DEFAULT, "ndcg@10")  # what the command line shows
+OF_CLICKS = ("ndcg@10", "recall@20", "hit_rate@10")
 POPULAR = "popular"
 ALL = ("", "")
 Key = tuple[str, str]  # (facet, label)
@@ -53,6 +54,29 @@ def ask_for(metrics: Metrics, order: str | ranked.Order, like: float | None, tra
     if lists and like is None and train is not None:
         like = ranked.threshold(train)
     return Ask(found, name, function, like)
+
+
+def metrics_for(test: Ratings, train: Ratings | None = None, *, shown: bool = False) -> tuple[str, ...]:
+    """The metrics by default: of ratings errors (and, ``shown``, a list's), of clicks lists'."""
+    if _are_clicks(test, train):
+        return OF_CLICKS
+    return SHOWN if shown else DEFAULT
+
+
+def check_kind(ask: Ask, test: Ratings, train: Ratings | None) -> None:
+    """Refuse metrics of ratings where there are clicks.
+
+    Raises:
+        DataError: naming the metric, and those that measure clicks.
+    """
+    wrong = next((m.name for m in ask.metrics if m.takes != "lists"), None)
+    if wrong is not None and _are_clicks(test, train):
+        hint = f"measure lists: {', '.join(OF_CLICKS)}."
+        raise DataError(f"{wrong} measures guesses of ratings, and these are clicks.", hint=hint)
+
+
+def _are_clicks(test: Ratings, train: Ratings | None) -> bool:
+    return "clicks" in (test.feedback, test.feedback if train is None else train.feedback)
 
 
 class GroupSize(NamedTuple):
