@@ -28,6 +28,7 @@ NEEDS_TORCH = {
     "losses",
     "optim",
     "callbacks",
+    "classifier",
     "learner",
     "gradient",
     "lesson5",
