@@ -9,10 +9,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers are the parallelism; before n
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
 from dotbias.datasets import World, planted
+from dotbias.ratings import Ratings
 
 settings.register_profile("dotbias", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dotbias")
@@ -56,3 +58,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def world() -> World:
     """120 users, 80 items, 3,000 ratings of known truth: 3 factors, noise 0.4, steps of a half."""
     return planted(120, 80, n_ratings=3_000, n_factors=3, noise=0.4, rng=7)
+
+
+@pytest.fixture(scope="session")
+def clicks(world: World) -> Ratings:
+    """Clicks: the upper half of the small world's ratings, without their values."""
+    return world.ratings.binarize(float(np.median(world.ratings.explicit())))

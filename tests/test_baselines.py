@@ -1,6 +1,8 @@
+from dataclasses import replace
 from functools import partial
 
 import battery
+import clicks_battery
 import numpy as np
 import pytest
 
@@ -16,7 +18,34 @@ small_knn = partial(knn, n_neighbours=20, shrink=5.0)
 @pytest.mark.parametrize("check", battery.CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("fit", [bias, small_knn], ids=["bias", "knn"])
 def test_battery(fit, check):
+    if fit is small_knn and check is battery.interactions_are_refused:
+        return  # clicks suit it
     check(fit)
+
+
+NOT_OF_KNN = {clicks_battery.stars_are_refused}  # ratings suit it
+
+
+@pytest.mark.parametrize("check", [c for c in clicks_battery.CHECKS if c not in NOT_OF_KNN], ids=lambda c: c.__name__)
+def test_battery_of_knn_on_clicks(check):
+    check(small_knn)
+
+
+def test_knn_on_clicks_is_the_summed_similarity():
+    """Cosine of clicks, shrunk and to a power, summed over the neighbours that the user clicked: by brute force."""
+    train, _ = clicks_battery.parts(n_users=20, n_items=9, clicks=3)
+    scorer = knn(train, n_neighbours=9, shrink=2.0, amplify=1.5, damping=0.5)
+    x = (train.to_csr().toarray() > 0).astype(float)
+    common, norms = x.T @ x, np.sqrt(np.maximum(x.sum(0), 1e-12))
+    weights = (common / np.outer(norms, norms) * common / (common + 2.0)) ** 1.5
+    np.fill_diagonal(weights, 0)
+    total = x @ weights
+    np.testing.assert_allclose(scorer.rank_all(np.arange(20)), total / (total + 0.5), atol=1e-6)
+    counted = knn(replace(train, counts=np.full(len(train), 7)), n_neighbours=9, shrink=2.0, damping=0.5)
+    np.testing.assert_array_equal(counted.rank_all(np.arange(20)), scorer.rank_all(np.arange(20)))
+    mine = train.items[train.users == 3]
+    for values in (np.ones(len(mine)), np.full(len(mine), 5.0)):  # how often does not matter
+        np.testing.assert_allclose(scorer.fold_in_user(mine, values).rank(), scorer.rank_all([3])[0], atol=1e-6)
 
 
 NOT_OF_A_MEAN = {

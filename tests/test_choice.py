@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import battery
+import clicks_battery
 import numpy as np
 import polars as pl
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from dotbias import datasets, fitters, solvers
 from dotbias.errors import SettingError, StoppedWarning
 from dotbias.posterior import Posterior
+from dotbias.ratings import Ids, Ratings
 from dotbias.solvers import choice, sgd
 
 
 @pytest.mark.parametrize("check", battery.CHECKS, ids=lambda c: c.__name__)
 def test_battery(check):
-    check(partial(choice.auto, budget=1e-9))  # sgd; gibbs has a battery of its own
+    if check is not battery.interactions_are_refused:  # it takes them
+        check(partial(choice.auto, budget=1e-9))  # sgd; gibbs has a battery of its own
 
 
 def test_small_data_get_gibbs_with_what_is_there(world):
@@ -170,3 +173,40 @@ def test_at_hand_for_the_real_data(data):
     assert choice.choose(datasets.load("ml-100k")).fitter == "gibbs"
     assert choice.choose(datasets.load("ml-1m")).fitter == "sgd"
     assert choice.choose(datasets.load("ml-1m"), budget="5m").fitter == "gibbs"
+
+
+# Clicks --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
+def test_battery_of_clicks(check):
+    if check is not clicks_battery.stars_are_refused:  # it takes both
+        check(choice.auto)
+
+
+def test_of_clicks_the_counts_and_limits_choose_and_are_told():
+    train, _ = clicks_battery.parts()
+    first = choice.choose(train)
+    assert first.fitter == "ease" and first.why.startswith("ease, on 58 × 58 items: about 1 s and 0.1 GB on one core")
+    size = choice.ease_estimate(train, 58)[1]
+    second = choice.choose(train, memory=size * 0.99)
+    assert second.fitter == "popular" and "ease on 58 × 58 items would take" in second.why
+    many = replace(train, item_ids=Ids(range(40_000)), items=train.items * 660)
+    third = choice.choose(many, budget="1m", memory="4GB")
+    assert third.fitter == "ease"  # only items with clicks are weighed
+    wide = Ratings(np.arange(40_000) % 90, np.arange(40_000), None, None, train.user_ids, Ids(range(40_000)))
+    fourth = choice.choose(wide)
+    assert fourth.fitter == "implicit_als" and fourth.settings["n_factors"] == 256
+    assert "6.4 GB on one core by the counts, and the limits are 60 s and 4 GB" in fourth.why
+    for n_factors in (128, 64, 32, 16):
+        limit = choice.implicit_estimate(wide, n_factors)[0]
+        assert choice.choose(wide, budget=limit * 1.01).settings["n_factors"] == n_factors
+    assert choice.choose(wide, budget=limit * 0.99).fitter == "popular"
+
+
+def test_auto_fits_to_clicks_what_is_chosen():
+    train, _ = clicks_battery.parts()
+    users = np.arange(5)
+    assert np.array_equal(choice.auto(train).rank_all(users), solvers.ease(train).rank_all(users))
+    limited = choice.auto(train, budget=1e-9)
+    assert type(limited).__name__ == "Popular"

@@ -246,7 +246,8 @@ def test_published_formats(tmp_path, nowhere, monkeypatch):
 def test_the_catalogue(nowhere, tmp_path, monkeypatch):
     names = [s.entry.name for s in datasets.catalogue()]
     assert names == [
-        *("ml-latest-small", "ml-latest-small-2016", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m")
+        *("ml-latest-small", "ml-latest-small-2016", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"),
+        *("gowalla", "ncf-ml-1m"),
     ]
     assert all(s.folder is None and str(s).startswith("not here") for s in datasets.catalogue())
     for place in (nowhere / "ml-1m", tmp_path / "own" / "ml-1m"):
@@ -259,6 +260,29 @@ def test_the_catalogue(nowhere, tmp_path, monkeypatch):
         datasets.entry("ml1m")
 
 
+def test_gowalla(data):
+    if not (data / "gowalla").is_dir():
+        pytest.skip("no gowalla")
+    parts = datasets.split_of("gowalla", "own")
+    assert (len(parts.train), len(parts.test)) == (810_128, 217_242)
+    assert (parts.train.n_users, parts.train.n_items) == (29_858, 40_981)
+    assert parts.train.feedback == "clicks" and parts.train.counts is None
+    assert len(datasets.resolve(data / "gowalla")) == 810_128 + 217_242
+
+
+def test_the_candidates_of_ncf(data):
+    if not (data / "ncf-ml-1m").is_dir():
+        pytest.skip("no ncf-ml-1m")
+    parts, candidates = datasets.split_of("ncf-ml-1m", "own"), datasets.candidates_of("ncf-ml-1m")
+    assert (len(parts.train), len(parts.test)) == (994_169, 6_040)
+    assert candidates.negatives.shape == (6_040, 99)
+    assert np.array_equal(candidates.users, parts.test.users) and np.array_equal(candidates.items, parts.test.items)
+    beside = np.repeat(candidates.users, 99).astype(np.int64) * parts.train.n_items + candidates.negatives.ravel()
+    assert not np.isin(beside, parts.train.pairs()).any()
+    with pytest.raises(DataError, match="gowalla has no candidates"):
+        datasets.candidates_of("gowalla")
+
+
 def test_offline_says_what_to_do(nowhere, monkeypatch, tmp_path):
     with pytest.raises(DownloadError) as e:
         datasets.load("ml-100k", offline=True)
@@ -267,9 +291,9 @@ def test_offline_says_what_to_do(nowhere, monkeypatch, tmp_path):
     monkeypatch.setenv("DOTBIAS_OFFLINE", "1")
     with pytest.raises(DownloadError, match="downloads are off"):
         datasets.load("ml-100k")
-    with pytest.raises(DownloadError, match="ml-latest-small-2016 is published no longer"):
+    with pytest.raises(DownloadError, match="ml-latest-small-2016 is not here, and cannot be fetched"):
         datasets.load("ml-latest-small-2016")
-    with pytest.raises(DownloadError, match="published no longer"):
+    with pytest.raises(DownloadError, match="cannot be fetched"):
         datasets.fetch("ml-latest-small-2016")
     with pytest.raises(DownloadError, match=f"{tmp_path} holds no ml-1m"):
         datasets.find("ml-1m", folder=tmp_path)

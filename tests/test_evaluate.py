@@ -164,7 +164,7 @@ def test_bad_scores_are_errors():
         evaluate(Odd(lambda u, t: np.zeros((len(u), 1))), test)
     with pytest.raises(DataError, match="no ratings here"):
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test.take(np.arange(0)))
-    with pytest.raises(DataError, match="without ratings"):
+    with pytest.raises(SettingError, match="needs train"):  # clicks are measured by lists
         evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None))
     with pytest.raises(SettingError, match="did you mean"):
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test, metrics=("rmsee",))

@@ -132,8 +132,14 @@ def test_lists_alone_same_bits_and_clicks():
     assert every.like is None and "each held-out click" in repr(every)
     low = evaluate(scorer, test, train=train, metrics=LISTS, like=-1.0, order="rating")
     assert every.values == low.values
-    with pytest.raises(DataError, match="without ratings"):
-        evaluate(scorer, clicks[1], train=clicks[0], metrics=("rmse", "mrr"))
+    with pytest.raises(DataError, match=r"rmse measures guesses of ratings(.|\n)*ndcg@10, recall@20"):
+        evaluate(scorer, clicks[1], train=clicks[0], metrics=("mrr", "rmse"))
+    report = evaluate(scorer, clicks[1], train=clicks[0])
+    assert list(report.values) == ["ndcg@10", "recall@20", "hit_rate@10"]
+    assert f"{len(test):,} clicks of" in repr(report) and "the most clicked items" in repr(report)
+    with pytest.raises(SettingError, match="needs train"):
+        evaluate(scorer, clicks[1])
+    assert list(cross_validate(popular, clicks[0], k=2, n_resamples=0).pooled.values) == list(report.values)
 
 
 def test_the_default_threshold_is_reached_by_two_fifths_of_train():
@@ -352,3 +358,23 @@ def test_popularity_and_ease_on_ml_100k(data):
     assert report.like == 4
     assert report.values["ndcg@10"] == pytest.approx(0.381, abs=0.003)
     assert report.reference["popular"].values["ndcg@10"] == pytest.approx(0.171, abs=0.003)
+
+
+@pytest.mark.parametrize("n_items,depth", [(30, 10), (1_000, 10), (1_003, 15), (1_003, 16), (700, 1)])
+def test_first_keys_and_places_are_those_of_a_sort(n_items, depth):
+    rng = np.random.default_rng(n_items + depth)
+    keys = np.stack([rng.permutation(n_items) for _ in range(7)]).astype(np.int64)
+    keys[rng.random(keys.shape) < 0.3] = ranked._LAST
+    keys[3, 5:] = ranked._LAST  # nearly nothing to choose from
+    np.testing.assert_array_equal(ranked._first(keys.copy(), depth), np.sort(keys, axis=1)[:, -depth:])
+    keys[3] = np.arange(n_items)  # every row has enough
+    np.testing.assert_array_equal(ranked._first(keys.copy(), depth), np.sort(keys, axis=1)[:, -depth:])
+    for few in (0, 64):  # sorted, counted
+        owner = np.sort(rng.integers(0, 7, 40))
+        wanted = keys[owner, rng.integers(0, n_items, 40)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ranked, "FEW", few)
+            places = ranked._counted(keys, owner, wanted)
+        for k, (row, key) in enumerate(zip(owner, wanted, strict=True)):
+            expected = NOWHERE if key == ranked._LAST else (keys[row] > key).sum()
+            assert places[k] == expected

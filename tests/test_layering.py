@@ -12,14 +12,26 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     0: ["errors", "rng", "progress", "stopping", "files", "checkpoint"],
     1: ["ids", "times", "readers", "ratings"],
     2: ["settings", "split", "features", "datasets"],
-    3: ["scorer", "objective", "factors", "trace", "posterior", "metrics", "schedules", "steps"],
-    4: ["models", "batches", "losses", "module_scorer", "optim", "callbacks", "solvers", "baselines"],
-    5: ["learner", "gradient", "fitters"],
+    3: ["scorer", "objective", "factors", "item_weights", "trace", "posterior", "metrics", "schedules", "steps"],
+    4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],
+    5: ["learner", "gradient", "classifier", "fitters"],
     6: ["orders", "evaluation", "search", "interpret", "storage", "recommender", "export"],
     7: ["web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
-NEEDS_TORCH = {"models", "module_scorer", "batches", "losses", "optim", "callbacks", "learner", "gradient", "lesson5"}
+NEEDS_TORCH = {
+    "classifier",
+    "models",
+    "module_scorer",
+    "batches",
+    "negatives",
+    "losses",
+    "optim",
+    "callbacks",
+    "learner",
+    "gradient",
+    "lesson5",
+}
 
 
 def room_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The half-step of every loss and link: against closed forms, and against a general minimiser."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from dotbias.errors import SettingError
-from dotbias.objective import Objective, Ridge, sigmoid
+from dotbias.objective import Confidence, Objective, Ridge, sigmoid
 
 
 @given(st.floats(-1e4, 1e4))
@@ -129,3 +130,60 @@ def test_json_and_back(objective):
 def test_what_makes_no_sense_is_refused(settings, match):
     with pytest.raises(SettingError, match=match):
         Objective(**settings)
+
+
+# Clicks --------------------------------------------------------------------------------------------------------------
+
+
+def test_half_step_of_clicks_is_least_squares_over_all_pairs():
+    """Each click to 1, every pair to 0 with the weight of the unseen (Rendle et al. 2021, eq. 3)."""
+    rng = np.random.default_rng(0)
+    everyone, counts, reg = rng.normal(size=(30, 4)), np.array([1.0, 4.0, 9.0]), Ridge(np.inf, 1.5, 0.0, 0.2)
+    objective = Objective("clicks", user_reg=reg, confidence=Confidence(0.2, 0.5, 2.0))
+    root, lam = np.sqrt([1.0, 2.0, 3.0])[:, None], (1.5 + 3 * 0.2) ** 2
+    rows = np.r_[root * everyone[:3], np.sqrt(0.2) * everyone, np.sqrt(lam) * np.eye(4)]
+    expected = np.linalg.lstsq(rows, np.r_[root[:, 0], np.zeros(34)], rcond=None)[0]
+    found = objective.half_step(np.zeros(3), everyone[:3], counts, gram=everyone.T @ everyone)
+    np.testing.assert_allclose(found, np.r_[0, expected], rtol=1e-9)
+    with pytest.raises(SettingError, match="gram"):
+        objective.half_step(np.zeros(3), everyone[:3], counts)
+    assert Objective.from_json(json.loads(json.dumps(objective.to_json()))) == objective
+
+
+@pytest.mark.parametrize("n", [1, 4, 9])
+def test_half_step_of_pairs_is_the_minimum(n, monkeypatch):
+    rng = np.random.default_rng(n)
+    q, b, clicked = rng.normal(size=(10, 3)), rng.normal(size=10), np.arange(10) < n
+    objective = Objective("pairs", "sigmoid", (0, 1), Ridge(np.inf, 0.1, 0.0, 0.05), negatives=1.0)
+
+    def cost(p):
+        z = b + q @ p
+        gaps = z[clicked][:, None] - z[~clicked]
+        return np.logaddexp(0, -gaps).mean(1).sum() + (0.1 + 0.05 * 2 * n) * p @ p
+
+    x = objective.half_step(b, q, clicked.astype(float), weights=np.ones(10), count=2 * n)
+    assert x[0] == 0 and cost(x[1:]) == pytest.approx(minimize(cost, np.zeros(3)).fun, rel=1e-7)
+    monkeypatch.setattr(sys.modules["dotbias.objective"], "MOST_PAIRS", 2 * n)  # a few others stand for all
+    near = objective.half_step(b, q, clicked.astype(float), count=2 * n)
+    assert np.isfinite(near).all() and (n == 9 or not np.allclose(near, x))
+
+
+def test_nobody_and_everybody_have_no_pairs():
+    objective = Objective("pairs", "sigmoid", (0, 1), Ridge(np.inf, 1.0), negatives=1.0)
+    assert not objective.half_step(np.zeros(3), np.ones((3, 2)), np.ones(3)).any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"loss": "clicks"},
+        {"confidence": Confidence()},
+        {"loss": "clicks", "confidence": Confidence(), "link": "sigmoid", "y_range": (0, 1)},
+        {"loss": "pairs"},
+        {"loss": "pairs", "y_range": (0, 1)},
+    ],
+    ids=str,
+)
+def test_objectives_of_clicks_that_make_no_sense(wrong):
+    with pytest.raises(SettingError):
+        Objective(**wrong)

@@ -1,4 +1,4 @@
-"""What SGD and ALS share: progress, valid and the best on it, checkpoints, Ctrl-C."""
+"""What the solvers that make passes share: progress, valid and the best on it, checkpoints, Ctrl-C."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +12,30 @@ from dotbias.errors import DataError, FileError, ModelFileError, SettingError, S
 from dotbias.schedules import constant
 from dotbias.solvers import _threads
 from dotbias.solvers.als import als
+from dotbias.solvers.bpr import bpr
+from dotbias.solvers.implicit_als import implicit_als
 from dotbias.solvers.sgd import sgd
 
 N = 8
+
+
+def clicked(fit, train, *, valid=None, **settings):
+    """A fit of who rated what."""
+    return fit(train.as_clicks(), valid=None if valid is None else valid.as_clicks(), **settings)
+
+
 FITS = {
     "sgd": partial(sgd, n_factors=8, n_epochs=N, reg=0.03, lr=constant(0.03)),
     "als": partial(als, n_factors=4, n_epochs=N, reg=0.05),
+    "implicit_als": partial(clicked, implicit_als, n_factors=4, n_epochs=N, reg=0.05),
+    "bpr": partial(clicked, bpr, n_factors=4, n_epochs=N, lr=constant(0.05)),
 }
 OVERFITS = {
     "sgd": partial(sgd, n_factors=16, n_epochs=20, lr=constant(0.05), reg=0, reg_once=0),
     "als": partial(als, n_factors=16, n_epochs=12, reg=0.005, reg_once=0),
 }
-both = pytest.mark.parametrize("name", FITS)
+both = pytest.mark.parametrize("name", OVERFITS)  # of ratings
+every = pytest.mark.parametrize("name", FITS)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,7 @@ def error(fit, test):
     return np.sqrt(np.mean((fit.score(test.users, test.items) - test.values) ** 2))
 
 
-@both
+@every
 def test_a_checkpoint_is_a_path_as_a_person_gives_it(name, parts, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
@@ -79,7 +91,7 @@ def test_keep_best_returns_the_pass_that_is_best_on_valid(name, parts):
         OVERFITS[name](parts.train, valid=parts.test.take(np.arange(0)))
 
 
-@both
+@every
 @pytest.mark.parametrize("keep_best", [False, True])
 def test_resumed_after_a_kill_it_ends_with_the_same_bits(name, keep_best, tmp_path, parts):
     path = tmp_path / "deep" / "fit.safetensors"
@@ -98,7 +110,7 @@ def test_resumed_after_a_kill_it_ends_with_the_same_bits(name, keep_best, tmp_pa
     assert bits(resumed) == bits(fit()) == bits(again) and again.tables == parts.train.tables
 
 
-@both
+@every
 def test_fits_in_two_python_threads(name, parts, monkeypatch):
     """Side by side, each on two threads of its own: the bits of one after the other."""
     monkeypatch.setattr(_threads, "_asked", 2)
@@ -107,7 +119,7 @@ def test_fits_in_two_python_threads(name, parts, monkeypatch):
         assert list(pool.map(lambda rng: bits(FITS[name](parts.train, rng=rng)), (0, 1))) == alone
 
 
-@both
+@every
 def test_another_fit_is_refused(name, tmp_path, parts):
     path = tmp_path / "fit.safetensors"
     fit = partial(FITS[name], parts.train, checkpoint=path)
@@ -136,7 +148,7 @@ def press(step):
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
-@both
+@every
 @pytest.mark.parametrize("how,done", [(raise_it, 3), (press, 2)])
 def test_ctrl_c_returns_what_is_fitted_and_says_so(name, how, done, tmp_path, parts):
     path = tmp_path / "fit.safetensors"
@@ -147,7 +159,7 @@ def test_ctrl_c_returns_what_is_fitted_and_says_so(name, how, done, tmp_path, pa
     assert bits(FITS[name](parts.train, rng=0, checkpoint=path)) == bits(FITS[name](parts.train, rng=0))
 
 
-@both
+@every
 def test_ctrl_c_in_the_last_pass_stops_nothing(name, parts):
     last = lambda step: raise_it(step._replace(number=3)) if step.number == N else None  # noqa: E731
     FITS[name](parts.train, rng=0, progress=last)

@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -204,9 +205,54 @@ def test_text_ids_of_a_frame_stay_text():
 def test_implicit():
     ratings = Ratings.from_frame(pl.DataFrame({"user": [1, 2], "item": [1, 1], "rating": [3, 4]}), rating=False)
     assert ratings.values is None
-    assert "interactions" in repr(ratings)
-    with pytest.raises(DataError, match="interactions without ratings"):
+    assert "2 clicks" in repr(ratings)
+    with pytest.raises(DataError, match="clicks, without ratings"):
         ratings.explicit()
+
+
+def test_counts_belong_to_clicks():
+    stars = small()
+    clicks = replace(stars, values=None, counts=[1, 2, 3, 4, 0.5])
+    assert (stars.feedback, clicks.feedback) == ("stars", "clicks")
+    assert clicks.counts.dtype == np.float32
+    assert clicks.take(clicks.users == 2).counts.tolist() == [4, 0.5]
+    assert clicks.to_frame()["count"].to_list() == [1, 2, 3, 4, 0.5]
+    assert clicks.to_csr().sum() == 10.5
+    assert len({r.fingerprint() for r in (stars, clicks, replace(clicks, counts=None))}) == 3
+    with pytest.raises(DataError, match="values and counts"):
+        replace(stars, counts=np.ones(5))
+    for bad in (-1.0, np.nan, np.inf):
+        with pytest.raises(DataError, match="negative or not finite"):
+            replace(clicks, counts=[1, 2, bad, 4, 5])
+    with pytest.raises(DataError, match="counts has the shape"):
+        replace(clicks, counts=[1, 2])
+
+
+def test_clicks_are_summed_and_say_so():
+    frame = pl.DataFrame({"user": [1, 1, 2, 1], "item": [1, 1, 1, 1], "time": [9, 8, 7, 6]})
+    clicks = Ratings.from_frame(frame, rating=False)
+    assert rows_of(clicks) == [(1, 1, None, 9), (2, 1, None, 7)]
+    assert clicks.counts.tolist() == [3, 1]
+    assert clicks.notes == (
+        "there are no ratings: these are clicks, and that a pair is there is all that is known.",
+        "pairs that come more than once: 2 rows too many; kept the sum of each pair; counts go from 1 to 3.",
+    )
+    assert Ratings.from_frame(frame, rating=False, duplicates="last").counts is None
+    with pytest.raises(DataError, match="row 1: user 1 rates item 1 again"):
+        Ratings.from_frame(frame, rating=False, duplicates="error")
+    with pytest.raises(SettingError, match="ratings have no sum"):
+        Ratings.from_frame(frame.with_columns(rating=1.0), duplicates="sum")
+
+
+def test_joined():
+    train = small()
+    test = Ratings.from_frame(pl.DataFrame({"user": ["z"], "item": [1], "rating": [9.0]}), like=train)
+    both = train.joined(test)
+    assert rows_of(both) == rows_of(train) + rows_of(test) and both.n_users == 4 and both.cold is None
+    clicks = train.as_clicks()
+    assert clicks.joined(replace(test.as_clicks(), counts=[3])).counts.tolist() == [1, 1, 1, 1, 1, 3]
+    with pytest.raises(DataError, match="one has values"):
+        train.joined(test.as_clicks())
 
 
 def test_like_numbers_as_before_and_masks_the_cold():
@@ -466,7 +512,13 @@ def test_rows_past_the_tables_of_train_are_cold():
 
 def one_each(users, items=(1, 2, 3), rating=3.0):
     n = len(users)
-    return pl.DataFrame({"user": users, "item": [items[k % len(items)] for k in range(n)], "rating": [rating] * n})
+    return pl.DataFrame(
+        {
+            "user": users,
+            "item": [items[k % len(items)] for k in range(n)],
+            "rating": [rating + (k == 0) for k in range(n)],
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -540,7 +592,7 @@ def test_ids_that_look_alike_are_noted(tmp_path):
         "2 user ids differ from another one only in spaces or a '.0', such as 'ann' beside ' ann': "
         "they count as different users.",
     )
-    (tmp_path / "r.csv").write_text("user,item,rating\n1.0,7,3\n2.0, 8,3\n1,8,3\n")
+    (tmp_path / "r.csv").write_text("user,item,rating\n1.0,7,3\n2.0, 8,3\n1,8,4\n")
     ratings = Ratings.from_csv(tmp_path / "r.csv")
     assert list(ratings.user_ids) == [1, 2] and list(ratings.item_ids) == [7, 8]
     assert ratings.notes == (

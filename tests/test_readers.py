@@ -145,6 +145,22 @@ def test_a_million_rows(data):  # in under a second: bench.speed measures it
             "another",
         ),
         ("a b c\n1 2 3\n", {}, "no column looks like the user", "separator="),
+        ("1 2 3\n1 3 3\n", {}, "each line has 3 numbers between spaces", "separator=' ' for columns"),
+        (
+            "user,item,rating,plays\n1,2,3,4\n",
+            {"rating": 2, "count": 3},
+            "ratings and counts at once",
+            "one of the two",
+        ),
+        (
+            "user,item,shown\n1,2,3\n",
+            {},
+            "no column looks like the rating",
+            "rating=False or count=… if these are clicks",
+        ),
+        ("user,item,plays\n1,2,3\n1,3,-1\n", {}, "line 3: plays is negative", "rating='plays'"),
+        ("user,item,plays\n1,2,0\n", {}, "every plays is 0", "from 0 up"),
+        ("1\n2\n", {"lists": True}, "no line has a user and an item", "user item item …"),
         ("ann,bob\n", {}, "no column looks like the user", "header=False"),
         # cells
         (HEAD + "1,2,3,4\n1,3,good,4\n", {}, "r.csv, line 3: rating is not a number: 'good'", "3.5"),
@@ -360,7 +376,7 @@ def test_a_header_that_names_a_column_twice_is_noted(tmp_path):
     ],
 )
 def test_a_column_that_looks_like_times_is_not_left_out_silently(tmp_path, name, cell, seen):
-    path = file(tmp_path, f"user,item,rating,{name}\n1,2,3,{cell}\n1,3,3,{cell}\n")
+    path = file(tmp_path, f"user,item,rating,{name}\n1,2,3,{cell}\n1,3,4,{cell}\n")
     assert any(f"column {name!r} looks like times" in note for note in Ratings.from_csv(path).notes) == seen
     assert not Ratings.from_csv(path, time=False).notes
     if not cell.startswith(("4.", "x")):
@@ -399,3 +415,70 @@ def test_a_date_among_seconds_is_refused_with_both_readings(tmp_path, times, rea
 def test_marks_that_nobody_sees_in_ids_of_a_frame_are_counted():
     frame = pl.DataFrame({"user": ["a\0", "b", "\ufeffc"], "item": [1, 2, 3], "rating": [1.0, 2.0, 3.0]})
     assert any(note.startswith("2 user ids hold a NUL") for note in Ratings.from_frame(frame).notes)
+
+
+# Clicks ------------------------------------------------------------------------------------------------------------
+
+
+def written(folder, content):
+    (folder / "c.csv").write_text(content)
+    return folder / "c.csv"
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "counts", "note"),
+    [
+        ("user,item,time\n1,2,99\n1,3,99\n", {}, None, "that a pair is there is all"),
+        ("1,2\n1,3\n", {}, None, "that a pair is there is all"),
+        ("user,item,plays\n1,2,7\n1,3,2.5\n", {}, [7, 2.5], "column 'plays' says how often"),
+        ("user,item,Quantity,time\n1,2,7,5\n1,3,1,5\n", {}, [7, 1], "column 'Quantity' says how often"),
+        ("user,item,plays\n1,2,1\n1,3,1\n", {}, None, "column 'plays' says how often"),  # once each
+        ("user,item,shown\n1,2,4\n1,3,1\n", {"count": "shown"}, [4, 1], "column 'shown' says how often"),
+        ("user,item,rating,plays\n1,2,3,4\n1,3,3,9\n", {"rating": False}, [4, 9], "column 'plays' says how often"),
+        ("user,item,rating,plays\n1,2,3,4\n1,3,3,9\n", {"rating": False, "count": False}, None, "is all"),
+        ("1,2,7\n1,3,5\n", {"count": 2}, [7, 5], "column 'count' says how often"),
+    ],
+)
+def test_clicks_are_recognised_and_said(tmp_path, content, reading, counts, note):
+    clicks = Ratings.from_csv(written(tmp_path, content), **reading)
+    assert clicks.feedback == "clicks"
+    assert (None if clicks.counts is None else clicks.counts.tolist()) == counts
+    assert note in clicks.notes[0]
+
+
+def test_ratings_beside_counts_are_ratings(tmp_path):
+    ratings = Ratings.from_csv(written(tmp_path, "user,item,plays,rating\n1,2,7,3\n1,3,9,4\n"))
+    assert ratings.values.tolist() == [3, 4] and ratings.counts is None and ratings.notes == ()
+
+
+def test_ratings_that_may_be_clicks_are_noted(tmp_path):
+    equal = Ratings.from_csv(written(tmp_path, "user,item,rating\n1,2,1\n1,3,1\n"))
+    assert equal.feedback == "stars"
+    assert equal.notes == ("every rating is 1: if these are clicks, leave the column out (rating=False, --no-rating).",)
+    many = Ratings.from_csv(written(tmp_path, "user,item,value\n1,2,1\n1,3,5217\n"))
+    assert many.notes == ("value goes from 1 to 5217: if it counts clicks or plays, name it so (count=, --count).",)
+
+
+def test_a_count_of_nothing_is_left_out_and_noted(tmp_path):
+    path = written(tmp_path, "user,item,plays\n1,2,0\n1,3,4\n2,2,0\n2,3,x\n")
+    with pytest.raises(DataError, match="line 5: plays is not a number"):
+        Ratings.from_csv(path)
+    path.write_text("user,item,plays\n1,2,0\n1,3,4\n2,2,0\n2,3,1\n2,3,2\n")
+    with pytest.raises(DataError, match="line 6: user 2 rates item 3 again"):  # places are those of the file
+        Ratings.from_csv(path, duplicates="error")
+    clicks = Ratings.from_csv(path)
+    assert clicks.to_frame().rows() == [(1, 3, 4.0), (2, 3, 3.0)]
+    assert clicks.notes[1] == "2 rows with a plays of 0 were left out: nothing happened."
+
+
+def test_lists_have_no_columns(tmp_path):
+    with pytest.raises(SettingError, match="no columns and no header"):
+        Ratings.from_csv(written(tmp_path, "1 2\n"), lists=True, user=0)
+
+
+def test_clicks_of_parquet_and_frames(tmp_path):
+    frame = pl.DataFrame({"user": ["a", "b"], "item": [1, 2], "plays": [3, 1]})
+    frame.write_parquet(tmp_path / "c.parquet")
+    for clicks in (Ratings.from_frame(frame), Ratings.from_parquet(tmp_path / "c.parquet")):
+        assert clicks.counts.tolist() == [3, 1]
+    assert Ratings.from_frame(frame, count=False, rating=False).counts is None

@@ -106,7 +106,9 @@ def test_a_fitter_of_ones_own_is_a_line():
     assert find("half", (*FITTERS, mine)) is mine and mine.fit(TRAIN)[0] == 2
 
 
-@pytest.mark.parametrize("fitter", [f for f in FITTERS if f.name != "auto"], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "fitter", [f for f in FITTERS if f.name != "auto" and "stars" in f.feedback], ids=lambda f: f.name
+)
 @pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-9, 1e11, 1e28])
 def test_scales_beyond_float32s_squares_are_refused(fitter, scale):
     """Under some of them fits went wrong silently: dot's error at 1e-9 was 1.6 times what it is at 1."""

@@ -66,6 +66,7 @@ def test_ratings_of_every_kind(tmp_path):
     kinds = (
         replace(TRAIN, times=None, y_range=None, item_table=None),
         replace(TRAIN, values=None),
+        replace(TRAIN, values=None, counts=np.arange(len(TRAIN)) / 2),
         replace(TEST, notes=("a", "b")),
         TRAIN.with_user_table(pl.DataFrame({"user": [11, 12], "tags": [["a", "b"], None], "age": [3, None]})),
         replace(TRAIN.take(np.arange(0))),
@@ -74,7 +75,7 @@ def test_ratings_of_every_kind(tmp_path):
         back = storage.load(storage.save(tmp_path / str(k), OLD, ratings)).ratings
         assert back.fingerprint() == ratings.fingerprint()
         assert back.y_range == ratings.y_range and back.notes == ratings.notes
-        for column in ("users", "items", "values", "times", "cold"):
+        for column in ("users", "items", "values", "times", "counts", "cold"):
             a, b = getattr(ratings, column), getattr(back, column)
             assert (a is None) == (b is None)
             assert a is None or (a.dtype == b.dtype and np.array_equal(a, b))

@@ -222,7 +222,7 @@ def test_what_makes_no_sense_is_refused(tmp_path, world):
         workbook.collab(world.ratings, path=path, n_factors=0)
     with pytest.raises(SettingError, match="test_share is 1"):
         workbook.collab(world.ratings, path=path, test_share=1)
-    with pytest.raises(DataError, match="interactions without ratings"):
+    with pytest.raises(DataError, match="clicks, without ratings"):
         workbook.collab(dataclasses.replace(world.ratings, values=None), path=path)
     with pytest.raises(SettingError, match=r"\.xlsx"):
         workbook.descent(tmp_path / "a.xls")

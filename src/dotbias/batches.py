@@ -67,9 +67,7 @@ class Batches:
     """
 
     def __init__(self, ratings: Ratings, *, bs: int, device: torch.device | str = "cpu", times: bool = False):
-        if bs < 1:
-            raise SettingError(f"bs is {bs}.", hint="a batch size from 1 up, such as 64.")
-        self.bs, self.with_times = int(bs), times
+        self.ratings, self.bs, self.with_times = ratings, check_bs(bs), times
         self.values = torch.tensor(ratings.explicit(), device=device)
         self.users, self.items = (torch.tensor(c, device=device) for c in (ratings.users, ratings.items))
         self.times = None if ratings.times is None or not times else torch.tensor(ratings.times, device=device)
@@ -93,6 +91,17 @@ class Batches:
             part = slice(start, start + self.bs)
             when = () if not self.with_times else (None if times is None else times[part],)
             yield Batch((users[part].long(), items[part].long(), *when), values[part])
+
+
+def check_bs(bs: int) -> int:
+    """A batch size.
+
+    Raises:
+        SettingError: below 1.
+    """
+    if bs < 1:
+        raise SettingError(f"bs is {bs}.", hint="a batch size from 1 up, such as 64.")
+    return int(bs)
 
 
 def fingerprint(batches: BatchSource) -> str:

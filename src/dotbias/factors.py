@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .ids import Tables
 from .objective import Objective, Ridge, Side
 from .scorer import Bilinear, FoldsIn, Ranks, Scorer, State, Stored
 
+_BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
 
 
@@ -101,6 +103,8 @@ class Factors:
     ) -> FactorsPart:
         """A new user who gave ``values`` (n,) to the item rows ``items`` (n,): the objective's half-step.
 
+        Of clicks, the values say how often: 1 for once.
+
         With no ratings: zeros. Features are ignored: Factors know none.
         """
         return self._fold_in("user", items, values)
@@ -118,9 +122,20 @@ class Factors:
             )
         if not len(rows):
             return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
-        bias, factors = gather(rows, *self.side("item" if side == "user" else "user"))  # (n,), (n, K)
-        x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side)
+        whose: Side = "item" if side == "user" else "user"
+        others, more = self.side(whose), dict[str, Any]()
+        if self.objective.negatives:
+            rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
+        elif self.objective.confidence is not None:
+            more = {"gram": self._grams[whose]}
+        bias, factors = gather(rows, *others)  # (n,), (n, K)
+        x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side, **more)
         return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
+
+    @cached_property
+    def _grams(self) -> dict[Side, np.ndarray]:
+        """Of each side, the sum over its rows of q qᵀ (K, K), for newcomers among clicks."""
+        return {"user": _gram(self.users), "item": _gram(self.items)}
 
     def side(self, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """Bias (R,) and factors (R, K) of one side."""
@@ -184,6 +199,24 @@ def gather(rows: np.ndarray, bias: np.ndarray, factors: np.ndarray) -> tuple[np.
     return np.where(known, bias[safe], np.float32(0)), np.where(known[:, None], factors[safe], np.float32(0))
 
 
+def _gram(factors: np.ndarray) -> np.ndarray:
+    """Σ q qᵀ over rows (R, K): (K, K) float64, by blocks."""
+    blocks = (factors[k : k + 8192].astype(np.float64) for k in range(0, len(factors), 8192))
+    return sum((q.T @ q for q in blocks), np.zeros((factors.shape[1],) * 2))
+
+
+def _clicked(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Clicks on ``rows`` (n,) as values of all rows of the other side, and their weights.
+
+    In expectation the fit saw ``negatives`` rows that were not clicked for each click, drawn from all of them alike.
+    """
+    every = np.union1d(rows, np.arange(n_rows))  # rows past the end of the table are nobody's, and zero
+    clicked = np.isin(every, rows)
+    n, rest = int(clicked.sum()), int((~clicked).sum())
+    weights = np.where(clicked, 1.0, negatives * n / max(rest, 1))
+    return every, clicked.astype(np.float32), {"weights": weights, "count": (1 + negatives) * n}
+
+
 def implied_ridge(factors: Factors, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Factors:
     """The same factors, with the ridge that their fit amounted to in their objective.
 
@@ -198,7 +231,8 @@ def implied_ridge(factors: Factors, users: np.ndarray, items: np.ndarray, values
         items: (N,) their item rows.
         values: (N,) their ratings.
     """
-    z = factors.rank(users, items)
+    parts = [slice(k, k + _BLOCK) for k in range(0, len(users), _BLOCK)]
+    z = np.concatenate([factors.rank(users[part], items[part]) for part in parts] or [np.zeros(0, np.float32)])
     pull = factors.objective.pull(z, values)
     regs = {
         "user_reg": _implied(pull, users, items, factors.user_bias, factors.users, factors.items),

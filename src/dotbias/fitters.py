@@ -11,11 +11,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from .errors import MissingExtraError, SettingError, did_you_mean, require
+from .errors import DataError, MissingExtraError, SettingError, arg, did_you_mean, require
+from .ratings import Feedback, Ratings
 
-Feedback = Literal["stars", "clicks"]
 COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
 
 
@@ -72,16 +72,41 @@ class Fitter(NamedTuple):
 
 AUTO = "auto"
 FITTERS = (
-    Fitter(AUTO, "solvers.choice:auto", about="gibbs with everything that is there, or sgd where that takes too long"),
+    Fitter(
+        AUTO,
+        "solvers.choice:auto",
+        feedback=("stars", "clicks"),
+        about="gibbs with everything that is there, or sgd where that takes too long; of clicks ease, or implicit_als",
+    ),
     Fitter("mean", "baselines:mean", about="the mean rating"),
     Fitter("popular", "baselines:popular", feedback=("stars", "clicks"), about="items by their number of ratings"),
     Fitter("bias", "baselines:bias", about="the mean, and how far each user and item lies above it"),
-    Fitter("knn", "baselines:knn", about="biases, corrected by the most similar items that the user rated"),
+    Fitter(
+        "knn",
+        "baselines:knn",
+        feedback=("stars", "clicks"),
+        about="what the user rated or clicked among the most similar items; of ratings, over biases",
+    ),
     Fitter("dot", "gradient:fit_dot", "torch", about="the lesson's dot product, by gradient"),
     Fitter("dot_bias", "gradient:fit_dot_bias", "torch", about="the lesson's dot product with biases, by gradient"),
     Fitter("net", "gradient:fit_net", "torch", about="the lesson's neural net, by gradient"),
+    Fitter(
+        "classifier",
+        "classifier:classifier",
+        "torch",
+        feedback=("clicks",),
+        about="a model of the lesson as a classifier of clicks, by gradient",
+    ),
     Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
     Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
+    Fitter(
+        "implicit_als",
+        "solvers.implicit_als:implicit_als",
+        feedback=("clicks",),
+        about="factors by alternating least squares: clicks against everything not clicked",
+    ),
+    Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
+    Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),
     Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
 )
 
@@ -96,6 +121,37 @@ def find(name: str, fitters: Sequence[Fitter] = FITTERS) -> Fitter:
     if found is None:
         raise SettingError(f"there is no fitter {name!r}.", hint=did_you_mean(name, [f.name for f in fitters]))
     return found
+
+
+def check_feedback(fit: Callable[..., Any], ratings: Ratings, name: str = "train") -> None:
+    """Refuse ratings of the kind that a fitter of the list does not take; of a fitter of your own nothing is known.
+
+    Args:
+        fit: the fitter's function.
+        ratings: what it is given.
+        name: what they are called.
+
+    Raises:
+        DataError: naming the fitters that do.
+    """
+    known = next((f for f in FITTERS if _is(fit, f)), None)
+    if known is None or ratings.feedback in known.feedback:
+        return
+    others = ", ".join(f.name for f in FITTERS if ratings.feedback in f.feedback)
+    if ratings.feedback == "clicks":
+        what = f"{name} holds clicks, without ratings; {known.name} takes ratings."
+        raise DataError(what, hint=f"for clicks: {others}; or name the column of ratings: {arg('rating')}…")
+    what = f"{name} holds ratings; {known.name} takes clicks."
+    hint = f"read them as clicks: {arg('rating', False)}, or {name}.as_clicks(at_least=4); for ratings: {others}."
+    raise DataError(what, hint=hint)
+
+
+def _is(fit: Callable[..., Any], fitter: Fitter) -> bool:
+    """Whether a function is a fitter's, by its name and where it is at home: without loading any."""
+    if not isinstance(fitter.home, str):
+        return inspect.unwrap(fit) is inspect.unwrap(fitter.home)
+    module, function = fitter.home.split(":")
+    return fit.__name__ == function and f"{fit.__module__}.".startswith(f"dotbias.{module}.")
 
 
 def _require(name: str, extra: str) -> None:

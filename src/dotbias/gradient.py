@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import schedules, steps
+from . import losses, schedules, steps
 from .callbacks import Callback, Checkpoint, KeepBest
 from .errors import DataError, check_not_negative
 from .factors import Factors
@@ -48,10 +48,10 @@ def collab_learner(
     rng: Rng = None,
     **learner: Any,
 ) -> Learner:
-    """An unfitted Learner of EmbeddingDotBias, its range and mean taken from train.
+    """An unfitted Learner of EmbeddingDotBias, its range and mean taken from train; of clicks, a classifier.
 
     Args:
-        train: what it will learn from.
+        train: what it will learn from. Clicks are learned without a range, by ``losses.bce``.
         valid: what it will be watched on.
         n_factors: K.
         padding: by how much the sigmoid's range exceeds the ratings', at both ends, in standard deviations of train's
@@ -66,7 +66,13 @@ def collab_learner(
     Raises:
         DataError: if all ratings are equal and the padding is 0: a sigmoid then has no range.
     """
-    g, width = numpy_rng(rng), padding * spread(train)
+    g = numpy_rng(rng)
+    if train.feedback == "clicks":
+        sizes = {"n_users": train.n_users, "n_items": train.n_items, "n_factors": n_factors}
+        model = EmbeddingDotBias(**sizes, init=init, sparse=True, rng=g)
+        learner = {"loss": losses.bce, **learner}
+        return Learner(model, train, valid, rule=rule, bs=bs, rng=None if rng is None else g, **learner)
+    width = padding * spread(train)
     model = EmbeddingDotBias(
         train.n_users,
         train.n_items,

@@ -20,7 +20,8 @@ from . import losses, schedules, steps
 from .batches import Batch, Batches, BatchSource, fingerprint
 from .callbacks import Bar, Callback, Checkpoint, GapWarning, Rates, RateSweep, StopFitting, Sweep, Telling
 from .errors import DivergedError, SettingError, check_positive
-from .module_scorer import check_link, scorer_of, takes_times
+from .module_scorer import Examples, check_link, scorer_of, takes_times
+from .negatives import ClickBatches
 from .optim import Optimizer
 from .progress import Progress
 from .ratings import Ratings
@@ -38,7 +39,9 @@ class Learner:
     Args:
         model: any ``nn.Module`` called with a batch's inputs; of ratings ``model(users, items[, times])`` with rows
             (B,) -> predictions (B,).
-        train: what it learns from: Ratings, or batches of your own (``batches.BatchSource``).
+        train: what it learns from: Ratings, or batches of your own (``batches.BatchSource``). Ratings without values
+            are clicks: each comes with four items drawn among those that its user has not clicked
+            (``negatives.ClickBatches``, for more or others).
         valid: what it is watched on; may steer the fit, is never learned from.
         loss: one of ``losses``, or (prediction (B,), target (B,)) -> scalar.
         step_loss: (model, batch) -> scalar, in the place of ``loss``: for losses of more than one prediction. What it
@@ -93,7 +96,8 @@ class Learner:
         self.model = model.to(self.device)
         self.train, self.valid = train, valid
         self.batches = self._source(train, bs)
-        self.valid_batches = None if valid is None else self._source(valid, max(bs, 8192))
+        self.ratings = self.batches.ratings if isinstance(self.batches, (Batches, ClickBatches)) else None
+        self.valid_batches = None if valid is None else self._source(valid, max(bs, 8192), known=self.ratings)
         self.loss_function = check_link(losses.as_loss(loss), self.model)
         self.step_loss, self._own_step_loss = step_loss or self.loss_function.of_batch, step_loss is not None
         self.rule, self.make_opt, self.metrics = rule, opt, metrics or {}
@@ -103,10 +107,15 @@ class Learner:
         self.rates: list[float] = []
         self.n_batches = len(self.batches)
 
-    def _source(self, data: Ratings | BatchSource, bs: int) -> BatchSource:
+    def _source(self, data: Ratings | BatchSource, bs: int, known: Ratings | None = None) -> BatchSource:
         if not isinstance(data, Ratings):
             return data
-        return Batches(data, bs=bs, device=self.device, times=takes_times(self.model))
+        how: dict[str, Any] = {"bs": bs, "device": self.device, "times": takes_times(self.model)}
+        if data.feedback == "stars":
+            return Batches(data, **how)
+        if isinstance(self.__dict__.get("batches"), ClickBatches):  # valid is measured as train is learned from
+            how |= {"negatives": self.batches.negatives, "alpha": self.batches.alpha}  # type: ignore[union-attr]
+        return ClickBatches(data, known=known, **how)
 
     # The loop --------------------------------------------------------------------------------------------------
 
@@ -285,16 +294,16 @@ class Learner:
         Raises:
             SettingError: where train is no Ratings: nobody knows then what the rows are.
         """
-        if not isinstance(self.train, Ratings):
+        if self.ratings is None:
             raise SettingError("only a fit on Ratings has a scorer.", hint="use learner.model, or train on Ratings.")
-        return scorer_of(self.model, self.train, self.loss_function)
+        return scorer_of(self.model, self.ratings, self.loss_function, _examples(self.batches))
 
     def describe_fit(self) -> dict[str, Any]:
         """What the fit under way is made of, for a checkpoint: JSON values. Model and optimizer say it themselves."""
         rates = None if self._rates_of is None else [[r(p / 16) for p in range(17)] for r in self._rates_of]
         loss = losses.name_of(self.step_loss) if self._own_step_loss else self.loss_function.name
         fit = {"n_epochs": self.n_epochs, "epochs before": self._epochs_before, "rates": rates, "loss": loss}
-        bs = self.batches.bs if isinstance(self.batches, Batches) else None
+        bs = self.batches.bs if isinstance(self.batches, (Batches, ClickBatches)) else None
         data = {"train": _fingerprint(self.train), "valid": _fingerprint(self.valid), "bs": bs}
         return {**fit, **data, "key": self.key}
 
@@ -303,6 +312,12 @@ def _fingerprint(data: Ratings | BatchSource | None) -> str | None:
     if data is None:
         return None
     return data.fingerprint() if isinstance(data, Ratings) else fingerprint(data)
+
+
+def _examples(batches: BatchSource) -> Examples:
+    """Users, items and values of all batches, in their own order."""
+    columns = zip(*((*(x.int() for x in batch.inputs[:2]), batch.values) for batch in batches), strict=True)
+    return Examples(*(torch.cat(column).cpu().numpy() for column in columns))
 
 
 def _shown(progress: Progress) -> list[Callback]:

@@ -64,6 +64,21 @@ With it a model without ``y_range`` is a classifier: its output are log-odds, it
 """
 
 
+def _pairwise(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    n = int(target.sum())  # clicks, and the length of each block of negatives
+    if n == 0 or len(target) == n or len(target) % n or not bool((target[:n] == 1).all()):
+        raise DataError("this batch is not made of clicks followed by as many negatives.", hint="use ClickBatches.")
+    return F.softplus(prediction[n:].view(-1, n) - prediction[:n]).mean()  # -ln σ(click - negative)
+
+
+bpr = Loss(_pairwise, "bpr", "logistic", "sigmoid", (0.0, 1.0))
+"""Bayesian personalised ranking (Rendle et al. 2009, § 4.1): -ln σ(click - negative), a mean over all such pairs.
+
+For batches as ``negatives.ClickBatches`` makes them. It orders items and says nothing of what their scores mean: the
+sigmoid of one is shown as a score all the same.
+"""
+
+
 def as_loss(loss: Loss | Function) -> Loss:
     """A plain function as a Loss of scores."""
     return loss if isinstance(loss, Loss) else Loss(loss, name_of(loss))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,26 +31,39 @@ def takes_times(model: nn.Module) -> bool:
     return len([p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]) > 2
 
 
-def scorer_of(model: nn.Module, train: Ratings, loss: Loss) -> Scorer:
+class Examples(NamedTuple):
+    """What a fit learned from: user rows, item rows and values, (N,) each; of clicks, negatives and all."""
+
+    users: np.ndarray
+    items: np.ndarray
+    values: np.ndarray
+
+
+def scorer_of(model: nn.Module, train: Ratings, loss: Loss, examples: Examples) -> Scorer:
     """A module fitted to train, as a Scorer: Factors where it is a ``BilinearModule``, else a ModuleScorer.
 
-    Rows that train never rated are cold: zero bias and factors; for a module of the user's own, train's mean rating.
+    Rows that train never rated are cold: zero bias and factors; for a module of the user's own, the examples' mean.
+    So are users without an example: those who clicked everything.
     """
-    seen, objective = (train.user_counts > 0, train.item_counts > 0), objective_of(loss, train)
+    learned = np.bincount(examples.users, minlength=train.n_users) > 0
+    seen, objective = (learned, train.item_counts > 0), objective_of(loss, train, examples.values)
     if not isinstance(model, BilinearModule):
-        mean = float(train.explicit().mean(dtype=np.float64))
+        mean = float(examples.values.mean(dtype=np.float64))
         return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
     raw = model.factors(objective)
     biases = raw.user_bias * seen[0], raw.item_bias * seen[1]
     factors = raw.users * seen[0][:, None], raw.items * seen[1][:, None]
     warm = Factors(raw.mean, *biases, *factors, raw.objective, train.tables)
-    return implied_ridge(warm, train.users, train.items, train.explicit())
+    return implied_ridge(warm, *examples)
 
 
-def objective_of(loss: Loss, train: Ratings) -> Objective:
-    """What a loss says of the model's output: its link, and where scores lie."""
-    low, high = loss.y_range or train.scale()
-    return Objective(loss.kind, loss.link, (low, high) if low < high else (-np.inf, np.inf))
+def objective_of(loss: Loss, train: Ratings, values: np.ndarray) -> Objective:
+    """What a loss says of the model's output: its link, where scores lie, and what share of ``values`` (N,) is 0."""
+    clicks = train.feedback == "clicks"
+    low, high = loss.y_range or ((0.0, 1.0) if clicks else train.scale())
+    negatives = float((values == 0).sum() / (values == 1).sum()) if clicks else 0.0
+    objective = Objective(loss.kind, loss.link, (low, high) if low < high else (-np.inf, np.inf))
+    return dataclasses.replace(objective, negatives=negatives)
 
 
 def check_link(loss: Loss, model: nn.Module) -> Loss:

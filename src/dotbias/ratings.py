@@ -26,7 +26,12 @@ from .ids import Ids, Tables
 if TYPE_CHECKING:
     import scipy.sparse
 
-Duplicates = Literal["error", "last", "mean"]
+Duplicates = Literal["error", "last", "mean", "sum"]
+Feedback = Literal["stars", "clicks"]
+KINDS = {
+    **{"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "counts": np.float32},
+    "cold": np.bool_,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +48,7 @@ class Ratings:
         user_table: side table, row for row with ``user_ids``, or None.
         item_table: side table, row for row with ``item_ids``, or None.
         y_range: the declared scale (low, high), or None where none was declared (never taken from held-out rows).
+        counts: (N,) float32, how often or how much, for implicit feedback only; None: once each, and for ratings.
         cold: (N,) bool: in a held-out part, the ratings whose user or item train never saw; None elsewhere.
         notes: what reading and filtering changed or found, counted, for people.
         question: in a held-out part, which question its split asks (see ``split``); None elsewhere.
@@ -57,15 +63,15 @@ class Ratings:
     user_table: pl.DataFrame | None = None
     item_table: pl.DataFrame | None = None
     y_range: tuple[float, float] | None = None
+    counts: np.ndarray | None = None
     cold: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     question: str | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"users": np.int32, "items": np.int32, "values": np.float32, "times": np.int64, "cold": np.bool_}
-        for name, kind in kinds.items():
+        for name, kind in KINDS.items():
             column = getattr(self, name)
-            if column is None and name in ("values", "times", "cold"):
+            if column is None and name not in ("users", "items"):
                 continue
             column = _column(column, name, np.dtype(kind))
             if column.shape != np.shape(self.users) or column.ndim != 1:
@@ -73,6 +79,7 @@ class Ratings:
                     f"{name} has the shape {column.shape}, users {np.shape(self.users)}.", hint="all are (N,)."
                 )
             object.__setattr__(self, name, column)
+        self._check_counts()
         for name in ("user_ids", "item_ids"):
             if not isinstance(getattr(self, name), Ids):
                 raise DataError(
@@ -93,6 +100,14 @@ class Ratings:
             if table is not None and len(table) != n:
                 raise DataError(f"{name} has {len(table)} rows for {n} ids.", hint=f"attach it by with_{name}().")
 
+    def _check_counts(self) -> None:
+        if self.counts is None:
+            return
+        if self.values is not None:
+            raise DataError("there are values and counts.", hint="ratings have values, clicks have counts.")
+        if len(self.counts) and not bool(np.isfinite(self.counts).all() and self.counts.min() >= 0):
+            raise DataError("counts are negative or not finite.", hint="a count says how often or how much: from 0 up.")
+
     # Reading ---------------------------------------------------------------------------------------------------
 
     @classmethod
@@ -104,10 +119,12 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
+        count: str | int | Literal[False] | None = None,
+        lists: bool | None = None,
         separator: str | None = None,
         header: bool | None = None,
         encoding: str | None = None,
-        duplicates: Duplicates = "error",
+        duplicates: Duplicates | None = None,
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
         user_table: Any = None,
@@ -120,14 +137,21 @@ class Ratings:
             user: the column of users: its name, or its position from 0. By default names like ``userId``, ``user``.
                 Ids that all print as whole numbers (1, not 01) are numbers; else all are text.
             item: the column of items; by default names like ``movieId``, ``item``, ``product_id``.
-            rating: the column of numbers; False for implicit feedback. By default names like ``rating``, ``stars``.
+            rating: the column of numbers; False for clicks (implicit feedback). By default names like ``rating``,
+                ``stars``. A file with neither ratings nor counts nor columns left over holds clicks, and ``notes``
+                says so.
             time: the column of times, False for none: seconds since 1970 UTC, ISO 8601, and what ``readers.times``
                 recognises. By default names like ``timestamp``.
+            count: of clicks, the column that says how often or how much; False for none. By default names like
+                ``plays``, ``count``, ``quantity``, ``weight``, where no column of ratings is found.
+            lists: whether each line is a user and then items, ``user item item …``; by default, whether it looks so.
             separator: ``,`` tab ``;`` ``|`` or ``::``; by default the one that splits the first line most.
             header: whether the first line names the columns; by default yes unless it holds a number.
                 Without one, columns are user, item, rating, time in this order.
             encoding: by default UTF-8, and Latin-1 (noted) if it is not that.
-            duplicates: what to do with several ratings of one pair: "error", "last" (by time, then by line) or "mean".
+            duplicates: what to do with several rows of one pair: "error", "last" (by time, then by line), "mean", or,
+                of clicks only, "sum". By default ratings are refused ("error"), and clicks are summed; either way
+                ``notes`` says so.
             y_range: the declared scale; a rating outside it is an error.
             like: number ids as these ratings do; new ids get new rows at the end.
             user_table: a side table of users, or its path, as in :meth:`with_user_table`.
@@ -141,10 +165,11 @@ class Ratings:
         """
         source = readers.read_csv(
             as_path(path),
-            {"user": user, "item": item, "rating": rating, "time": time},
+            {"user": user, "item": item, "rating": rating, "time": time, "count": count},
             separator=separator,
             header=header,
             encoding=encoding,
+            lists=lists,
         )
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
@@ -157,14 +182,15 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
-        duplicates: Duplicates = "error",
+        count: str | int | Literal[False] | None = None,
+        duplicates: Duplicates | None = None,
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
         user_table: Any = None,
         item_table: Any = None,
     ) -> Ratings:
         """Ratings from a Parquet file. Arguments and errors as in :meth:`from_csv`."""
-        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        columns = {"user": user, "item": item, "rating": rating, "time": time, "count": count}
         source = readers.read_parquet(as_path(path), columns)
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
@@ -177,22 +203,31 @@ class Ratings:
         item: str | int | None = None,
         rating: str | int | Literal[False] | None = None,
         time: str | int | Literal[False] | None = None,
-        duplicates: Duplicates = "error",
+        count: str | int | Literal[False] | None = None,
+        duplicates: Duplicates | None = None,
         y_range: tuple[float, float] | None = None,
         like: Ratings | None = None,
         user_table: Any = None,
         item_table: Any = None,
     ) -> Ratings:
         """Ratings from a pandas, polars or pyarrow table; text ids stay text. Else as :meth:`from_csv`."""
-        columns = {"user": user, "item": item, "rating": rating, "time": time}
+        columns = {"user": user, "item": item, "rating": rating, "time": time, "count": count}
         source = readers.read_frame(frame, columns)
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
-    def from_sparse(cls, matrix: Any, *, implicit: bool = False, y_range: tuple[float, float] | None = None) -> Ratings:
+    def from_sparse(
+        cls, matrix: Any, *, implicit: bool = False, counts: bool = False, y_range: tuple[float, float] | None = None
+    ) -> Ratings:
         """Ratings from a scipy sparse matrix (U, I): its stored entries, explicit zeros included; ids are positions.
 
         Entries stored twice are summed, as scipy does.
+
+        Args:
+            matrix: of scipy.
+            implicit: they are clicks: that an entry is stored is all that is read.
+            counts: they are clicks, and the entries say how often; those that are 0 are left out.
+            y_range: the declared scale of ratings.
 
         Raises:
             DataError: if it is no sparse matrix, holds nothing, or holds NaN or infinities.
@@ -203,20 +238,25 @@ class Ratings:
         coo.sum_duplicates()
         coo = coo.tocoo()
         frame = pl.DataFrame({"user": coo.row.astype(np.int64), "item": coo.col.astype(np.int64)})
-        if not implicit:
-            frame = frame.with_columns(pl.Series("rating", coo.data.astype(np.float64)))
+        number = "count" if counts else "rating"
+        if counts or not implicit:
+            frame = frame.with_columns(pl.Series(number, coo.data.astype(np.float64)))
         ids = [Ids(pl.Series(np.arange(n, dtype=np.int64))) for n in matrix.shape]
         nothing = np.empty(0, np.int32)
         like = cls(nothing, nothing, None, None, ids[0], ids[1])
-        source = readers.read_frame(frame, {"rating": False if implicit else "rating", "time": False})
+        columns = {"rating": False} if implicit and not counts else {number: number}
+        source = readers.read_frame(frame, {**columns, "time": False})
         return dataclasses.replace(cls._from_source(source, "error", y_range, like), cold=None)
 
     @classmethod
     def _from_source(
-        cls, source: readers.Source, duplicates: Duplicates, y_range: tuple[float, float] | None, like: Ratings | None
+        cls,
+        source: readers.Source,
+        duplicates: Duplicates | None,
+        y_range: tuple[float, float] | None,
+        like: Ratings | None,
     ) -> Ratings:
-        if not isinstance(duplicates, str) or duplicates not in ("error", "last", "mean"):
-            raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last' or 'mean'.")
+        duplicates = _policy(duplicates, "clicks" if source.rating is None else "stars")
         if like is not None and not isinstance(like, Ratings):
             raise SettingError(f"like is a {type(like).__name__}.", hint="give Ratings.")
         declared = (None if like is None else like.y_range) if y_range is None else readers.checked_range(y_range)
@@ -230,6 +270,7 @@ class Ratings:
             None if source.time is None else source.time.to_numpy().copy(),
             user_ids,
             item_ids,
+            counts=_counts(source),
             y_range=declared,
             notes=source.notes,
         )
@@ -269,7 +310,7 @@ class Ratings:
         return f"<p>{html.escape(self._counted() + self._scaled() + when)}</p><table><tr>{head}</tr>{rows}</table>"
 
     def _counted(self) -> str:
-        kind = "rating" if self.values is not None else "interaction"
+        kind = "rating" if self.values is not None else "click"
         counts = ((len(self), kind), (self.n_users, "user"), (self.n_items, "item"))
         return "{} of {} and {}".format(*(f"{n:,} {name}{'s' * (n != 1)}" for n, name in counts))
 
@@ -277,6 +318,11 @@ class Ratings:
         if self.values is None or not len(self):
             return ""
         return f", from {self.values.min():g} to {self.values.max():g}"
+
+    @property
+    def feedback(self) -> Feedback:
+        """ "stars": ratings with values; "clicks": implicit feedback, with counts or without."""
+        return "clicks" if self.values is None else "stars"
 
     @property
     def n_users(self) -> int:
@@ -326,37 +372,62 @@ class Ratings:
             DataError: for implicit feedback, or where there are no ratings.
         """
         if self.values is None:
-            raise DataError("these are interactions without ratings; this needs numbers.", hint="name a rating column.")
+            hint = f"name their column: {arg('rating')}…"
+            raise DataError("these are clicks, without ratings; this needs ratings.", hint=hint)
         if not len(self):
             raise DataError("there are no ratings here.", hint="look at the filter or split that left none.")
         return self.values
 
+    def joined(self, other: Ratings) -> Ratings:
+        """These and then ``other``'s, which was read with ``like=`` these: on its id tables, with its side tables.
+
+        Raises:
+            DataError: where a row means two things, or one has values or times and the other has none.
+        """
+        check_same_tables(other, self.tables, "other", "these")
+        columns = {
+            name: (getattr(self, name), getattr(other, name)) for name in KINDS if name not in ("cold", "counts")
+        }
+        for name, (mine, theirs) in columns.items():
+            if (mine is None) != (theirs is None):
+                raise DataError(f"of the two, one has {name} and the other has none.", hint="read both alike.")
+        if self.counts is not None or other.counts is not None:
+            once = [np.ones(len(part), np.float32) if part.counts is None else part.counts for part in (self, other)]
+            columns["counts"] = once[0], once[1]
+        both = {name: None if pair[0] is None else np.concatenate(pair) for name, pair in columns.items()}
+        return dataclasses.replace(other, **both, cold=None, notes=(*self.notes, *other.notes))
+
     def to_csr(self) -> scipy.sparse.csr_matrix:
-        """A scipy CSR matrix (U, I) float32 of the values; ones for implicit feedback."""
+        """A scipy CSR matrix (U, I) float32 of the values; of implicit feedback, the counts, or ones."""
         from scipy.sparse import csr_matrix
 
-        data = np.ones(len(self), np.float32) if self.values is None else self.values
+        data = self.counts if self.values is None else self.values
+        data = np.ones(len(self), np.float32) if data is None else data
         return csr_matrix((data, (self.users, self.items)), shape=(self.n_users, self.n_items))
 
     def to_frame(self) -> pl.DataFrame:
-        """The ratings as a polars frame with the user's own ids: user, item[, rating][, time in seconds UTC]."""
+        """The ratings as a polars frame with the user's own ids: user, item[, rating or count][, time UTC]."""
         columns = {
             "user": self.user_ids.values.gather(self.users),
             "item": self.item_ids.values.gather(self.items),
         }
         if self.values is not None:
             columns["rating"] = pl.Series(self.values)
+        if self.counts is not None:
+            columns["count"] = pl.Series(self.counts)
         if self.times is not None:
             columns["time"] = pl.Series(self.times)
         return pl.DataFrame(columns)
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of ids, rows, values and times: two data sets are one if these agree."""
+        """SHA-256 (hex) of ids, rows, values, times and counts: two data sets are one if these agree."""
         digest = hashlib.sha256()
         for ids in (self.user_ids, self.item_ids):
             digest.update(f"{ids.values.dtype}\x1e".encode() + "\x1f".join(map(str, ids)).encode())
         for column in (self.users, self.items, self.values, self.times):
             digest.update(b"\x1e" if column is None else np.ascontiguousarray(column).data)
+        if self.counts is not None:
+            digest.update(b"counts" + np.ascontiguousarray(self.counts).data)
         return digest.hexdigest()
 
     @cached_property
@@ -388,9 +459,7 @@ class Ratings:
         """
         which = _choice(which, len(self))
         chosen = {
-            name: None if column is None else column[which]
-            for name in ("users", "items", "values", "times", "cold")
-            for column in (getattr(self, name),)
+            name: None if column is None else column[which] for name in KINDS for column in (getattr(self, name),)
         }
         return dataclasses.replace(self, **chosen)
 
@@ -420,6 +489,19 @@ class Ratings:
             if keep.all():
                 return core._compact(f"the {k}-core", before=len(self))
             core = core.take(keep)
+
+    def as_clicks(self, *, at_least: float | None = None) -> Ratings:
+        """Who rated what, without the values: clicks. Columns are shared, not copied; clicks stay as they are.
+
+        Args:
+            at_least: only what was rated so high, as :meth:`binarize`; None: every rating.
+
+        Raises:
+            DataError: if no rating is that high, or ``at_least`` is asked of clicks.
+        """
+        if at_least is not None:
+            return self.binarize(at_least)
+        return self if self.values is None else dataclasses.replace(self, values=None, y_range=None)
 
     def binarize(self, threshold: float) -> Ratings:
         """Implicit feedback: the pairs rated ``threshold`` or more, without their values. Id tables stay whole.
@@ -571,6 +653,13 @@ def _number(ids: pl.Series, known: Ids | None, role: str, source: readers.Source
     return known.extend(ids)
 
 
+def _counts(source: readers.Source) -> np.ndarray | None:
+    """Counts (N,) float32; None where there are none, or all are 1: once each."""
+    if source.count is None or bool((source.count == 1).all()):
+        return None
+    return source.count.to_numpy().astype(np.float32)
+
+
 def _kind(ids: pl.Series) -> str:
     return "whole numbers" if ids.dtype.is_integer() else "text"
 
@@ -589,31 +678,61 @@ def _renumber(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return (np.cumsum(used, dtype=np.int32) - np.int32(1))[rows], np.flatnonzero(used)
 
 
+def _policy(duplicates: Any, feedback: Feedback) -> Duplicates:
+    """What to do with several rows of one pair, where nothing is said: refuse ratings, sum clicks."""
+    if duplicates is None:
+        return "sum" if feedback == "clicks" else "error"
+    if not isinstance(duplicates, str) or duplicates not in ("error", "last", "mean", "sum"):
+        raise SettingError(f"duplicates is {duplicates!r}.", hint="'error', 'last', 'mean' or 'sum'.")
+    if duplicates == "sum" and feedback == "stars":
+        raise SettingError("duplicates is 'sum', but ratings have no sum.", hint="'last' or 'mean'; clicks have one.")
+    return duplicates
+
+
 def _without_duplicates(ratings: Ratings, policy: Duplicates, source: readers.Source) -> Ratings:
-    """Apply the policy for several ratings of one pair."""
+    """Apply the policy for several rows of one pair."""
     pairs = ratings.pairs()
     ordered = np.sort(pairs)
     n_extra = int((ordered[1:] == ordered[:-1]).sum())
     if not n_extra:
         return ratings
     if policy == "error":
-        order = np.argsort(pairs, kind="stable")
-        repeat = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
-        second = order[repeat + 1].min()
-        first = np.flatnonzero(pairs == pairs[second])[0]
-        user, item = ratings.user_ids[int(ratings.users[second])], ratings.item_ids[int(ratings.items[second])]
-        raise DataError(
-            f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
-            f"repeated pairs in all: {n_extra:,}.",
-            hint=f"choose what counts: {arg('duplicates', 'last')} or {arg('duplicates', 'mean')}.",
-        )
+        raise _repeated(ratings, n_extra, source)
     order = np.lexsort((np.arange(len(pairs)), pairs if ratings.times is None else ratings.times, pairs))
     last = np.r_[pairs[order][1:] != pairs[order][:-1], True]
     keep = np.sort(order[last])
     kept = ratings.take(keep)
-    if policy == "mean" and ratings.values is not None:
-        _, inverse = np.unique(pairs, return_inverse=True)
-        means = np.bincount(inverse, ratings.values) / np.bincount(inverse)
-        kept = dataclasses.replace(kept, values=means[inverse[keep]].astype(np.float32))
+    if policy != "last":
+        kept = dataclasses.replace(kept, **_combined(ratings, pairs, keep, policy))
     note = f"pairs rated more than once: {n_extra:,} ratings too many; kept the {policy} of each pair."
+    if kept.feedback == "clicks":
+        once = "" if policy != "sum" else f"; counts go from {kept.counts.min():g} to {kept.counts.max():g}"  # type: ignore[union-attr]
+        note = f"pairs that come more than once: {n_extra:,} rows too many; kept the {policy} of each pair{once}."
     return dataclasses.replace(kept, notes=(*ratings.notes, note))
+
+
+def _combined(ratings: Ratings, pairs: np.ndarray, keep: np.ndarray, policy: Duplicates) -> dict[str, np.ndarray]:
+    """The mean or sum of each pair's values or counts, at the positions ``keep``; without counts, each row is one."""
+    name = "values" if ratings.values is not None else "counts"
+    column = getattr(ratings, name)
+    if column is None and policy == "mean":
+        return {}
+    _, inverse = np.unique(pairs, return_inverse=True)
+    total = np.bincount(inverse, column)
+    total = total / np.bincount(inverse) if policy == "mean" else total
+    return {name: total[inverse[keep]].astype(np.float32)}
+
+
+def _repeated(ratings: Ratings, n_extra: int, source: readers.Source) -> DataError:
+    pairs = ratings.pairs()
+    order = np.argsort(pairs, kind="stable")
+    repeat = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
+    second = order[repeat + 1].min()
+    first = np.flatnonzero(pairs == pairs[second])[0]
+    user, item = ratings.user_ids[int(ratings.users[second])], ratings.item_ids[int(ratings.items[second])]
+    choices = ("last", "mean") if ratings.feedback == "stars" else ("sum", "last")
+    return DataError(
+        f"{source.where(second)}: user {user!r} rates item {item!r} again (first in {source.where(first)}); "
+        f"repeated pairs in all: {n_extra:,}.",
+        hint=f"choose what counts: {arg('duplicates', choices[0])} or {arg('duplicates', choices[1])}.",
+    )

@@ -1,13 +1,15 @@
 """The arguments of fitters, checked once, by their annotations.
 
 ``@checked`` stands before every fitter. It refuses an argument whose value does not fit its annotation, a ``train``
-that is not Ratings, and a ``valid`` whose rows mean something else. This module knows types and Ratings, no model.
+that is not Ratings or not of the kind (ratings, clicks) that the list of fitters says, and a ``valid`` whose rows mean
+something else. This module knows types and Ratings, no model.
 """
 
 from __future__ import annotations
 
 import collections.abc as abc
 import functools
+import importlib
 import inspect
 import math
 import numbers
@@ -55,8 +57,8 @@ def checked(fit: Callable[P, R]) -> Callable[P, R]:
 
     Raises (the fitter it returns):
         SettingError: for an argument that it does not have, or whose value does not fit the annotation.
-        DataError: if ``train`` is not Ratings, its scale is narrower than 1e-6 or wider than 1e10, or ``valid``
-            numbers users or items otherwise.
+        DataError: if ``train`` is not Ratings or of the other kind, its scale is narrower than 1e-6 or wider than 1e10,
+            or ``valid`` numbers users or items otherwise.
     """
     signature = inspect.signature(fit)
 
@@ -67,7 +69,7 @@ def checked(fit: Callable[P, R]) -> Callable[P, R]:
         except TypeError as e:
             raise _wrong_call(fit, signature, kwargs, e) from None
         check(fit, given)
-        _check_data(given, next(iter(signature.parameters)))
+        _check_data(fit, given, next(iter(signature.parameters)))
         return fit(*args, **kwargs)
 
     return fitter
@@ -182,14 +184,17 @@ def _wrong_call(fit: Any, signature: inspect.Signature, given: Mapping[str, Any]
     return SettingError(f"{fit.__name__} has no setting {unknown[0]!r}.", hint=did_you_mean(unknown[0], known))
 
 
-def _check_data(given: Mapping[str, Any], first: str) -> None:
+def _check_data(fit: Callable[..., Any], given: Mapping[str, Any], first: str) -> None:
     train, valid = given.get(first), given.get("valid")
     check_is_ratings(train, first)
-    _check_width(cast(Ratings, train), first)
+    assert isinstance(train, Ratings)
+    check_feedback = importlib.import_module("dotbias.fitters").check_feedback  # the list, found when it is asked
+    check_feedback(fit, train, first)
+    _check_width(train, first)
     if valid is not None:
         check_is_ratings(valid, "valid")
-        assert isinstance(train, Ratings)
         check_same_tables(valid, train.tables, "valid", first)
+        check_feedback(fit, valid, "valid")
 
 
 def _check_width(train: Ratings, name: str) -> None:

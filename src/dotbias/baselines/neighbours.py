@@ -1,4 +1,4 @@
-"""Item neighbours over the biases: what the user said of the items most like this one."""
+"""Item neighbours: what the user said of the items most like this one; of clicks, how many of them they clicked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..factors import Factors, FactorsPart
 from ..ids import Tables
+from ..objective import Objective, Ridge
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
@@ -42,8 +44,11 @@ def knn(
     common users and amplified (Breese, Heckerman & Kadie 1998, § 2.2.3: w^ρ), so that the nearest count most. Blocks of
     items bound the memory; items × items is never held whole.
 
+    Of clicks there are no biases, and each leaves a 1: the score x / (x + damping) rises with x, the summed similarity
+    of the neighbours that the user clicked (Deshpande & Karypis 2004). Counts are ignored.
+
     Args:
-        train: the ratings.
+        train: the ratings, or clicks.
         n_neighbours: neighbours kept per item, M.
         shrink: how many common users make a similarity count half.
         amplify: the power to which a similarity is raised.
@@ -55,13 +60,13 @@ def knn(
         checkpoint: not used.
 
     Raises:
-        DataError: for implicit feedback, or no ratings.
+        DataError: for no ratings.
         SettingError: for a setting that makes no sense.
     """
-    base = bias(train, reg_bias_once=reg_bias_once)
+    base = _nothing(train) if train.feedback == "clicks" else bias(train, reg_bias_once=reg_bias_once)
     order = np.lexsort((train.items, train.users))
     users, items = train.users[order], train.items[order]
-    residuals = train.explicit()[order] - base.rank(users, items)
+    residuals = _ones(items) if of_clicks(base) else train.explicit()[order] - base.rank(users, items)
     starts = np.r_[0, np.cumsum(train.user_counts)]
     neighbours, weights = _alike(starts, items, residuals, train.n_items, n_neighbours, shrink, amplify)
     return Knn(base, neighbours, weights, starts, items, residuals, shrink, amplify, damping)
@@ -131,11 +136,13 @@ class Knn:
 
     def fold_in_user(self, items: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None) -> KnnUser:
         """A new user's bias, and what it leaves of their ratings."""
+        values = _ones(values) if of_clicks(self.base) else values
         part = self.base.fold_in_user(items, values)
         return KnnUser(self, part, items, values - part.rank(items))
 
     def fold_in_item(self, users: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None) -> KnnItem:
         """A new item's bias and its neighbours, from who rated it how."""
+        values = _ones(values) if of_clicks(self.base) else values
         part = self.base.fold_in_item(users, values)
         mine = values - part.rank(users)  # (n,)
         rated = [self.rated(u) for u in users]
@@ -239,6 +246,29 @@ class KnnItem:
         for k, user in enumerate(rows):
             scores[k] += self.of.weighted_mean(*self.of.rated(user), self.neighbours, self.weights)[0]
         return scores
+
+
+def _nothing(train: Ratings) -> Factors:
+    """The base of clicks: 0 for every pair, newcomers' too, since an infinite ridge holds their bias there.
+
+    Raises:
+        DataError: where there are no clicks.
+    """
+    if not len(train):
+        raise DataError("there are no clicks here.", hint="look at the filter or split that left none.")
+    users, items = np.zeros(train.n_users, np.float32), np.zeros(train.n_items, np.float32)
+    held = Ridge(np.inf, np.inf)
+    objective = Objective(y_range=(0.0, 1.0), user_reg=held, item_reg=held)
+    return Factors(0.0, users, items, users[:, None][:, :0], items[:, None][:, :0], objective, train.tables)
+
+
+def of_clicks(base: Factors) -> bool:
+    """Whether nobody may have a bias: so it is of clicks."""
+    return bool(np.isinf(base.objective.user_reg.bias))
+
+
+def _ones(of: np.ndarray) -> np.ndarray:
+    return np.ones(len(of), np.float32)
 
 
 def _alike(

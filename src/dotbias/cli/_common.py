@@ -59,7 +59,7 @@ def use_threads(n: int | None) -> None:
 
 def describe(ratings: Ratings) -> str:
     """One line about the data."""
-    kind = "rating" if ratings.values is not None else "interaction"
+    kind = "rating" if ratings.values is not None else "click"
     sides = f"{count(ratings.n_users, 'user')} and {count(ratings.n_items, 'item')}"
     return f"{count(len(ratings), kind)} of {sides}"
 

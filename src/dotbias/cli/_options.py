@@ -41,7 +41,13 @@ class Reading(NamedTuple):
     user: Annotated[str | None, _option("--user", "Column of users: its name, or its position from 0.")] = None
     item: Annotated[str | None, _option("--item", "Column of items.")] = None
     rating: Annotated[str | None, _option("--rating", "Column of ratings.")] = None
-    no_rating: Annotated[bool, _option("--no-rating", "There are no ratings: that a pair is there is all.")] = False
+    no_rating: Annotated[bool, _option("--no-rating", "There are no ratings: these are clicks.")] = False
+    count: Annotated[str | None, _option("--count", "Of clicks, the column of how often: plays, quantity …")] = None
+    no_count: Annotated[bool, _option("--no-count", "Each click counts once.")] = False
+    lists: Annotated[
+        bool | None,
+        _option("--lists/--no-lists", "Each line is a user and then items, between spaces.", show_default=False),
+    ] = None
     time: Annotated[str | None, _option("--time", "Column of times.")] = None
     no_time: Annotated[bool, _option("--no-time", "Leave the times out.")] = False
     separator: Annotated[str | None, _option("--separator", "Between columns: , ; | :: or tab.")] = None
@@ -54,7 +60,8 @@ class Reading(NamedTuple):
     items: Annotated[Path | None, _option("--items", "A table of items: id, title and other columns.")] = None
     users: Annotated[Path | None, _option("--users", "A table of users.")] = None
     duplicates: Annotated[
-        str | None, _option("--duplicates", "Several ratings of one pair: error (default), last or mean.")
+        str | None,
+        _option("--duplicates", "Several rows of one pair: error (of ratings), last, mean, sum (of clicks)."),
     ] = None
 
     def arguments(self) -> dict[str, Any]:
@@ -63,20 +70,21 @@ class Reading(NamedTuple):
         Raises:
             SettingError: for options that exclude each other, or a scale that is none.
         """
-        for role in ("rating", "time"):
+        for role in ("rating", "time", "count"):
             column = getattr(self, role)
             if getattr(self, f"no_{role}") and column is not None:
                 what = f"--no-{role} and --{role} {column} exclude each other."
                 raise SettingError(what, hint="keep one of them.")
         given = {
-            **{role: _column(getattr(self, role)) for role in ("user", "item", "rating", "time")},
+            **{role: _column(getattr(self, role)) for role in ("user", "item", "rating", "time", "count")},
+            "lists": self.lists,
             "separator": SEPARATORS.get(self.separator or "", self.separator),
             "header": self.header,
             "y_range": None if self.scale is None else scale(self.scale),
             "duplicates": self.duplicates,
         }
         said = {name: value for name, value in given.items() if value is not None}
-        return said | {role: False for role in ("rating", "time") if getattr(self, f"no_{role}")}
+        return said | {role: False for role in ("rating", "time", "count") if getattr(self, f"no_{role}")}
 
     def read(self, data: str | Path, *, like: Ratings | None = None) -> Ratings:
         """Ratings from a catalogue name, a folder or a file, with their side tables.

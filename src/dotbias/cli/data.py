@@ -95,6 +95,7 @@ def _facts(ratings: Any) -> dict[str, Any]:
         "n_users": ratings.n_users,
         "n_items": ratings.n_items,
         "y_range": None if ratings.values is None else list(ratings.scale()),
+        "feedback": ratings.feedback,
         "times": ratings.times is not None,
         "tables": {side: None if t is None else t.columns for side, t in tables.items()},
         "fingerprint": ratings.fingerprint(),

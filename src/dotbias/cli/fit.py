@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..split import Split
 
 INTERRUPTED = 130
+HELP = (
+    "auto; of ratings: gibbs, sgd, als, dot_bias, net, dot, knn, bias, popular or mean; "
+    "of clicks: implicit_als, ease, bpr, classifier, knn or popular."
+)
 
 
 def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
@@ -62,11 +66,11 @@ def fit(
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings.")] = None,
     split: Annotated[
         str | None,
-        typer.Option("--split", help="lesson, random:0.2, last:1, last-share:0.2, time:0.2, or u1 of ml-100k."),
+        typer.Option(
+            "--split", help="lesson, random:0.2, last:1, last-share:0.2, time:0.2, u1 of ml-100k, own of gowalla."
+        ),
     ] = None,
-    fitter: Annotated[
-        str, typer.Option("--fitter", help="auto, gibbs, sgd, als, dot_bias, net, dot, knn, bias, popular or mean.")
-    ] = AUTO,
+    fitter: Annotated[str, typer.Option("--fitter", help=HELP)] = AUTO,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the fitter, such as n_factors=50; repeatable.")
     ] = None,
@@ -154,11 +158,11 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
 
 def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
-    from ..evaluation import SHOWN, evaluate
+    from ..evaluation import evaluate, metrics_for
 
     seconds = about["seconds"]
     with common.timed(seconds, "evaluate"):
-        report = evaluate(fitted.scorer, held, train=train, metrics=SHOWN)
+        report = evaluate(fitted.scorer, held, train=train, metrics=metrics_for(held, train, shown=True))
     if not json:
         common.show_report(Page(), report)
         Page().say(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")
@@ -217,7 +221,7 @@ def _has_own(data: str, split: str | None) -> bool:
 
 def _size(ratings: Ratings) -> int:
     """About how many bytes of a model the ratings alone take."""
-    columns = (ratings.users, ratings.items, ratings.values, ratings.times)
+    columns = (ratings.users, ratings.items, ratings.values, ratings.times, ratings.counts)
     return sum(column.nbytes for column in columns if column is not None)
 
 

@@ -27,6 +27,9 @@ def evaluate(
     reading: Reading,
     file: Annotated[Path | None, typer.Argument(hidden=True, metavar="--test FILE")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Others than by default, such as ndcg@10,recall@20.")
+    ] = None,
     times: Annotated[
         str, typer.Option("--times", help="What the model is told of their times: given, unknown or now.")
     ] = "given",
@@ -39,8 +42,8 @@ def evaluate(
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
     from .. import storage
-    from ..evaluation import SHOWN
     from ..evaluation import evaluate as measure
+    from ..evaluation import metrics_for
 
     if test is None or file is not None:
         what = "a file is named without saying what it is" if file else "there are no held-out ratings to measure on"
@@ -52,8 +55,9 @@ def evaluate(
     for note in held.notes:
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
+    asked = metrics_for(held, stored.ratings, shown=True) if metrics is None else metrics.replace(",", " ").split()
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings, metrics=SHOWN, order=order, like=like, times=times)  # type: ignore[arg-type]
+        report = measure(stored.scorer, held, train=stored.ratings, metrics=asked, order=order, like=like, times=times)  # type: ignore[arg-type]
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)

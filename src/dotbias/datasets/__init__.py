@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from .downloads import download, fetch, find
 from .entries import CATALOGUE, Entry, Status, cache_folder, catalogue, entry, where
-from .reading import load, read_folder, resolve, split_of
+from .reading import Candidates, candidates_of, load, read_folder, resolve, split_of
 from .worlds import World, planted
 
 __all__ = [
     "CATALOGUE",
+    "Candidates",
     "Entry",
     "Status",
     "World",
     "cache_folder",
+    "candidates_of",
     "catalogue",
     "download",
     "entry",

@@ -59,14 +59,14 @@ def find(
         raise DownloadError(f"{folder} holds no {name}.", hint="it should hold ratings.csv, u.data or ratings.dat.")
     known = entry(name)
     if known.url is None or offline or os.environ.get("DOTBIAS_OFFLINE", "0") not in ("", "0"):
-        why = "published no longer" if known.url is None else "not on this machine, and downloads are off"
+        why = "not here, and cannot be fetched" if known.url is None else "not on this machine, and downloads are off"
         raise DownloadError(f"{name} is {why}.", hint=_by_hand(known))
     return fetch(name, progress=progress)
 
 
 def _by_hand(known: Entry) -> str:
     place = f"put its folder at $DOTBIAS_DATA/{known.name} or {cache_folder() / known.name}"
-    return f"{place}; it is at {known.url}." if known.url else f"{place}; ml-latest-small is today's edition."
+    return f"{place}; it is at {known.url}." if known.url else f"{place}; {known.source}."
 
 
 def fetch(name: str, *, progress: bool | Progress | None = None) -> Path:
@@ -79,7 +79,7 @@ def fetch(name: str, *, progress: bool | Progress | None = None) -> Path:
     if ratings_file(cache / name) is not None:
         return cache / name
     if known.url is None:
-        raise DownloadError(f"{name} is published no longer.", hint=_by_hand(known))
+        raise DownloadError(f"{name} cannot be fetched.", hint=_by_hand(known))
     with _no_system_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
     failures = []

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from ..errors import DataError, did_you_mean
 from ..files import as_path, exists
+from ..ratings import Feedback
 
 GROUPLENS = "files.grouplens.org/datasets/movielens"
 LICENCE = "GroupLens: research use, not commercial; acknowledge it in publications; conditions in the README beside it"
+OWN = "own"  # the name of a split that is the data set's only one
 RATINGS_FILES = ("ratings.csv", "u.data", "ratings.dat", "ratings.parquet", "ratings.csv.gz", "ratings.tsv")
 
 
@@ -25,13 +27,16 @@ class Entry:
         n_ratings: N.
         n_users: U.
         n_items: I, those with a rating.
-        y_range: the scale of its ratings.
+        y_range: the scale of its ratings; None for clicks.
         md5: of the zip, in hex, where two independent sources agree; None where none is known (then the publisher's
             ``.md5`` beside the zip is asked for). Either way the counts of ratings and users are checked when read.
         url: the zip; None where it is published no longer.
         mirrors: tried after ``url``. Plain http is no risk where ``md5`` is known, and survives an expired certificate.
         splits: names of the predefined splits in its folder.
         licence: in short.
+        files: a split's two files, with {} for its name.
+        candidates: the file of candidates for the sampled protocol, or None.
+        source: where a person gets it, where there is no url.
     """
 
     name: str
@@ -39,12 +44,20 @@ class Entry:
     n_ratings: int
     n_users: int
     n_items: int
-    y_range: tuple[float, float]
+    y_range: tuple[float, float] | None
     md5: str | None = None
     url: str | None = None
     mirrors: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     licence: str = LICENCE
+    files: tuple[str, str] = ("{}.base", "{}.test")
+    candidates: str | None = None
+    source: str = "it is published no longer; ml-latest-small is today's edition"
+
+    @property
+    def feedback(self) -> Feedback:
+        """Whether it has ratings ("stars") or not ("clicks")."""
+        return "clicks" if self.y_range is None else "stars"
 
 
 def _movielens(
@@ -91,6 +104,22 @@ CATALOGUE: dict[str, Entry] = {
             md5="6b51fb2759a8657d3bfcbfc42b592ada",
         ),
         _movielens("ml-32m", "MovieLens 32M, 2024", (32_000_204, 200_948, 84_432), _UNIFORM),
+        Entry(
+            *("gowalla", "Gowalla check-ins (clicks), ten and more of each, with the split of He et al. 2020"),
+            *(1_027_370, 29_858, 40_981, None),
+            splits=(OWN,),
+            licence="of the Gowalla check-ins: SNAP; cite Cho, Myers & Leskovec 2011",
+            files=("train.txt", "test.txt"),
+            source="train.txt and test.txt lie beside the code of LightGCN and NGCF, in Data/gowalla",
+        ),
+        Entry(
+            *("ncf-ml-1m", "MovieLens 1M as clicks, each user's last held out with 99 negatives (He et al. 2017)"),
+            *(1_000_209, 6_040, 3_706, None),
+            splits=(OWN,),
+            files=("ml-1m.train.rating", "ml-1m.test.rating"),
+            candidates="ml-1m.test.negative",
+            source="its files lie beside the code of Neural Collaborative Filtering, in Data",
+        ),
     )
 }
 
@@ -104,7 +133,7 @@ class Status(NamedTuple):
     def __str__(self) -> str:
         if self.folder is not None:
             return f"here: {self.folder}"
-        return f"not here; dotbias data fetch {self.entry.name}" if self.entry.url else "not here; no longer published"
+        return f"not here; dotbias data fetch {self.entry.name}" if self.entry.url else f"not here; {self.entry.source}"
 
 
 def catalogue() -> list[Status]:
@@ -141,7 +170,16 @@ def is_file(path: Path) -> bool:
 
 def ratings_file(folder: Path) -> Path | None:
     """The file of ratings in a folder, of the names that publishers use."""
-    return next((folder / name for name in RATINGS_FILES if is_file(folder / name)), None)
+    found = next((folder / name for name in RATINGS_FILES if is_file(folder / name)), None)
+    return (split_files(folder) or (None,))[0] if found is None else found
+
+
+def split_files(folder: Path) -> tuple[Path, Path] | None:
+    """The two files of a folder whose ratings come in train and test alone, of the names that publishers use."""
+    pairs = [e.files for e in CATALOGUE.values() if OWN in e.splits]
+    pairs += [(f"{train}.reconstructed", test) for train, test in pairs]
+    found = ((folder / train, folder / test) for train, test in pairs)
+    return next((pair for pair in found if all(map(is_file, pair))), None)
 
 
 def cache_folder() -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from .. import split
@@ -15,7 +17,7 @@ from ..files import as_path, exists
 from ..ratings import Ratings
 from ..readers import neighbours, read_table
 from .downloads import Progress, find
-from .entries import CATALOGUE, Entry, entry, is_file, ratings_file
+from .entries import CATALOGUE, OWN, Entry, entry, is_file, ratings_file, split_files
 
 GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -55,6 +57,7 @@ def load(
     known = entry(name)
     place = find(name, folder=folder, offline=offline, progress=progress)
     ratings = read_folder(place, y_range=known.y_range)
+    ratings = ratings if known.feedback == ratings.feedback else ratings.as_clicks()
     _check_counts(ratings, known, place)
     return ratings
 
@@ -85,17 +88,61 @@ def split_of(
     """
     known = entry(name)
     if which not in known.splits:
-        hint = did_you_mean(which, known.splits) if known.splits else "ml-100k has u1 to u5."
+        hint = did_you_mean(which, known.splits) if known.splits else "ml-100k has u1 to u5, gowalla its own."
         raise DataError(f"{name} has no split {which!r}.", hint=hint)
     ratings = load(name, folder=folder, offline=offline, progress=progress)
     place = find(name, folder=folder, offline=True)
-    train, test = (_part(place / f"{which}.{end}", ratings) for end in ("base", "test"))
+    if which == OWN:
+        n = len(_read_file(split_files(place)[0]))  # type: ignore[index]
+        train, test = ratings.take(np.arange(n)), ratings.take(np.arange(n, len(ratings)))
+        return split.predefined(train, test, question=split.NEXT if known.candidates else split.HOLES)
+    train, test = (_part(place / file.format(which), ratings) for file in known.files)
     return split.predefined(train, test, question=split.HOLES)  # all in the catalogue are drawn at random
 
 
 def _part(path: Path, ratings: Ratings) -> Ratings:
     part = Ratings.from_csv(path, header=False, like=ratings)
     return dataclasses.replace(part, cold=None)
+
+
+class Candidates(NamedTuple):
+    """What the sampled protocol ranks, as rows: the arguments of ``evaluation.evaluate_sampled``.
+
+    Attributes:
+        users: (G,).
+        items: (G,) the one that each user took.
+        negatives: (G, n) those beside it.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    negatives: np.ndarray
+
+
+def candidates_of(name: str, *, folder: str | Path | None = None, offline: bool = False) -> Candidates:
+    """The candidates that come with a data set, for a sampled metric: ``candidates_of("ncf-ml-1m")``.
+
+    A line of the file is ``(user,item)`` and then the negatives, between tabs (He et al. 2017). Rows are those of
+    ``load(name)`` and of its own split.
+
+    Raises:
+        DataError: if the data set has none, or its folder lacks the file; else as :func:`load`.
+    """
+    known = entry(name)
+    if known.candidates is None:
+        raise DataError(f"{name} has no candidates.", hint="ncf-ml-1m has; evaluate(…) ranks all items.")
+    ratings = load(name, folder=folder, offline=offline)
+    path = find(name, folder=folder, offline=True) / known.candidates
+    if not is_file(path):
+        raise DataError(f"there is no file {path}.", hint="it comes with the data set.")
+    lines = path.read_text().splitlines()
+    found = [[int(x) for x in re.findall(r"\d+", line)] for line in lines]
+    if not found or len({len(row) for row in found}) > 1 or len(found[0]) < 3:
+        raise DataError(f"{path.name} is no table of candidates.", hint="a line is (user,item), tab, negatives.")
+    table = np.array(found)
+    users, items = ratings.user_ids.find(pl.Series(table[:, 0])), ratings.item_ids.find(pl.Series(table[:, 1:].ravel()))
+    rows = items.reshape(len(table), -1)
+    return Candidates(users, rows[:, 0], rows[:, 1:])
 
 
 TEXT_ONLY = ("separator", "header", "encoding")
@@ -146,7 +193,8 @@ def read_folder(folder: str | Path, **reading: Any) -> Ratings:
     path = ratings_file(folder)
     if path is None:
         raise DataError(f"{folder} holds no ratings.", hint="expected: ratings.csv, u.data, ratings.dat or .parquet.")
-    ratings = _read_file(path, **reading)
+    parts = split_files(folder)
+    ratings = _read_file(path, **reading) if parts is None or path != parts[0] else _both(*parts, **reading)
     if reading.get("item_table") is None:
         name = next((n for n in ITEM_TABLES if is_file(folder / n)), None)
         ratings = ratings if name is None else _with_items(ratings, folder / name)
@@ -154,6 +202,15 @@ def read_folder(folder: str | Path, **reading: Any) -> Ratings:
         name = next((n for n in USER_TABLES if is_file(folder / n)), None)
         ratings = ratings if name is None else ratings.with_user_table(USER_TABLES[name](folder / name))
     return ratings
+
+
+def _both(train: Path, test: Path, **reading: Any) -> Ratings:
+    """Train's ratings and then test's."""
+    first = _read_file(train, **reading)
+    second = _read_file(test, **{**reading, "like": first})
+    if first.times is None:
+        second = dataclasses.replace(second, times=None)
+    return first.joined(second)
 
 
 def _read_file(path: Path, **reading: Any) -> Ratings:

@@ -9,10 +9,11 @@ room knows scorers and ratings, not how either was made.
 from ..orders import ORDERS, threshold
 from .measure import compare, cross_validate, evaluate, evaluate_sampled
 from .reports import Breakdown, Comparison, CrossValidation, Difference, GroupReport, Report
-from .summing import DEFAULT, SHOWN, MostPopular
+from .summing import DEFAULT, OF_CLICKS, SHOWN, MostPopular, metrics_for
 
 __all__ = [
     "DEFAULT",
+    "OF_CLICKS",
     "ORDERS",
     "SHOWN",
     "Breakdown",
@@ -26,5 +27,6 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "evaluate_sampled",
+    "metrics_for",
     "threshold",
 ]

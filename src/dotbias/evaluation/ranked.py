@@ -21,6 +21,8 @@ from ..scorer import Ranks, Scorer, demand
 from ..times import as_times
 from .known import padded
 
+FEW = 64  # wanted items of a user: for so few, counting is faster than sorting
+CHUNK = 64  # items
 CELLS = 1 << 21  # users × items ranked at once: 60 MB
 
 Order = Callable[[Ranks, np.ndarray], np.ndarray]
@@ -101,8 +103,7 @@ def rank(
         mine = slice(*np.searchsorted(owner, (start, start + step)))
         wanted = _wanted(keys, owner[mine] - start, items[mine])
         n_candidates[at] = (keys > _LAST).sum(1)
-        keys = _first(keys, n_items if depth is None else min(depth, n_items))
-        place[mine] = _places(keys, owner[mine] - start, wanted)
+        place[mine], keys = _placed(keys, owner[mine] - start, wanted, depth, shown)
         best = keys[:, : -top.shape[1] - 1 : -1] if top.shape[1] else keys[:, :0]
         top[at] = np.where(best > _LAST, n_items - 1 - (best & 0xFFFFFFFF), -1)
     return Lists(top, n_candidates, owner, place, gain, _catalogue(seen, users))
@@ -131,8 +132,43 @@ def _wanted(keys: np.ndarray, owner: np.ndarray, items: np.ndarray) -> np.ndarra
     return np.where(known, keys[owner, np.where(known, items, 0)], _LAST)
 
 
+def _placed(
+    keys: np.ndarray, owner: np.ndarray, wanted: np.ndarray, depth: int | None, shown: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the wanted (P,), down to ``depth`` or all of them; and the first keys of each row, rising."""
+    if depth is not None:
+        keys = _first(keys, min(depth, keys.shape[1]))
+        return _places(keys, owner, wanted), keys
+    return _counted(keys, owner, wanted), _first(keys, min(shown, keys.shape[1]))
+
+
+def _counted(keys: np.ndarray, owner: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """How many keys of its row (B, I) are higher than each wanted one (P,): one by one for few, else by sorting."""
+    above, ends = np.empty(len(wanted), np.int64), np.searchsorted(owner, np.arange(len(keys) + 1))
+    for row, begin, end in zip(keys, ends[:-1], ends[1:], strict=True):
+        mine = wanted[begin:end]
+        if len(mine) <= FEW:
+            above[begin:end] = [np.count_nonzero(row > key) for key in mine]
+        else:
+            above[begin:end] = len(row) - np.searchsorted(np.sort(row), mine, side="right")
+    return np.where(wanted > _LAST, above, NOWHERE)
+
+
 def _first(keys: np.ndarray, depth: int) -> np.ndarray:
-    """The highest keys of each row, rising (B, depth)."""
+    """The highest keys of each row, rising (B, depth).
+
+    Of each row cut into chunks, the depth-th highest of the chunks' heads is a bound that few keys reach: only those
+    are sorted, an eighth of the time of a partition.
+    """
+    n_chunks = keys.shape[1] // CHUNK
+    if depth < n_chunks:
+        heads = keys[:, : n_chunks * CHUNK].reshape(len(keys), n_chunks, CHUNK).max(axis=2)
+        bound = np.partition(heads, n_chunks - depth, axis=1)[:, [n_chunks - depth]]
+        if (bound > _LAST).all():
+            rows, columns = np.nonzero(keys >= bound)
+            found = keys[rows, columns]
+            ends = np.searchsorted(rows, np.arange(1, len(keys) + 1))
+            return found[np.lexsort((found, rows))][ends[:, None] - np.arange(depth, 0, -1)]
     if depth < keys.shape[1]:
         keys = np.partition(keys, keys.shape[1] - depth, axis=1)[:, -depth:]
     keys.sort(axis=1)

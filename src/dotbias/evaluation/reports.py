@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Interval = tuple[float, float]
+MOST_RATED = "rated items, the same for everybody; models of ratings rarely beat it."
 
 
 class GroupReport(NamedTuple):
@@ -157,12 +158,15 @@ class Report:
     def footer(self) -> list[str]:
         """Lines on what the figures are of."""
 
-        lines = [f"{self.n_test:,} ratings of {self.n_users:,} users; {self._cold()}."]
+        clicks = self.order is not None and self.like is None
+        what = "clicks" if clicks else "ratings"
+        lines = [f"{self.n_test:,} {what} of {self.n_users:,} users; {self._cold()}."]
         if self.order is not None:
-            relevant = "each held-out click" if self.like is None else f"held-out ratings of {self.like:g} and more"
+            relevant = "each held-out click" if clicks else f"held-out ratings of {self.like:g} and more"
             lines.append(f"Lists: the whole catalogue, order: {self.order}; relevant: {relevant}.")
         if self.reference:
-            lines.append("popular: the most rated items, the same for everybody.")
+            most = "clicked items, the same for everybody." if clicks else MOST_RATED
+            lines.append(f"popular: the most {most}")
         if self.question is not None:
             lines.append(f"The split asks: {self.question}")
         return [*lines, *self.notes]

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
 from ..orders import find_order, threshold
 from ..ratings import Ratings
@@ -22,6 +22,7 @@ Metrics = Sequence[str | Metric]
 Asked = Literal["given", "unknown", "now"]
 DEFAULT = ("rmse", "mse", "mae")
 SHOWN = (*DEFAULT, "ndcg@10")  # what the command line shows
+OF_CLICKS = ("ndcg@10", "recall@20", "hit_rate@10")
 POPULAR = "popular"
 ALL = ("", "")
 Key = tuple[str, str]  # (facet, label)
@@ -64,6 +65,29 @@ def ask_for(
     if lists and like is None and train is not None:
         like = threshold(train)
     return Ask(found, order, like, times)
+
+
+def metrics_for(test: Ratings, train: Ratings | None = None, *, shown: bool = False) -> tuple[str, ...]:
+    """The metrics by default: of ratings errors (and, ``shown``, a list's), of clicks lists'."""
+    if _are_clicks(test, train):
+        return OF_CLICKS
+    return SHOWN if shown else DEFAULT
+
+
+def check_kind(ask: Ask, test: Ratings, train: Ratings | None) -> None:
+    """Refuse metrics of ratings where there are clicks.
+
+    Raises:
+        DataError: naming the metric, and those that measure clicks.
+    """
+    wrong = next((m.name for m in ask.metrics if m.takes != "lists"), None)
+    if wrong is not None and _are_clicks(test, train):
+        hint = f"measure lists: {', '.join(OF_CLICKS)}."
+        raise DataError(f"{wrong} measures guesses of ratings, and these are clicks.", hint=hint)
+
+
+def _are_clicks(test: Ratings, train: Ratings | None) -> bool:
+    return "clicks" in (test.feedback, test.feedback if train is None else train.feedback)
 
 
 class GroupSize(NamedTuple):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import SettingError
 from . import parquet, times
 from .columns import NAMES, Columns, Source, check_values, checked_range, choose_columns, clean, recognise
+from .lists import is_lists, read_lists
 from .opening import neighbours, open_text
 from .tables import (
     TITLES,
@@ -54,10 +56,21 @@ __all__ = [
 
 
 def read_csv(
-    path: Path, columns: Columns, *, separator: str | None, header: bool | None, encoding: str | None
+    path: Path,
+    columns: Columns,
+    *,
+    separator: str | None,
+    header: bool | None,
+    encoding: str | None,
+    lists: bool | None = False,
 ) -> Source:
     """Clean columns of a text file; see ``Ratings.from_csv`` for the arguments."""
     sheet = open_sheet(path, separator=separator, header=header, encoding=encoding, names=_positional(columns))
+    said = header is not None or any(asked is not None for asked in columns.values())
+    if lists or (lists is None and not said and separator is None and is_lists(sheet)):
+        if said:
+            raise SettingError("lines of a user and items have no columns and no header.", hint="lists=False, then.")
+        return read_lists(sheet, separator)
     chosen = choose_columns(sheet.names, columns, sheet.name, header=sheet.header)
     frame = sheet.typed(chosen)
     notes = (*sheet.notes, *times.overlooked(sheet.names, chosen, columns.get("time"), frame))
@@ -65,5 +78,6 @@ def read_csv(
 
 
 def _positional(columns: Columns) -> list[str]:
-    """Names for a file without a header: user, item, rating, time, less what is refused."""
-    return ["user", "item", *(role for role in ("rating", "time") if columns.get(role) is not False)]
+    """Names for a file without a header: user, item, rating (or count), time, less what is refused."""
+    number = "rating" if columns.get("count") in (None, False) else "count"
+    return ["user", "item", *(role for role in (number, "time") if columns.get(role) is not False)]

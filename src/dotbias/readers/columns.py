@@ -43,9 +43,15 @@ NAMES = {
     ),
     "rating": ("rating", "ratings", "score", "stars", "star", "value", "bookrating", "overall", "grade", "points"),
     "time": ("timestamp", "time", "ts", "date", "datetime", "unixreviewtime", "ratedat", "createdat"),
+    "count": (
+        *("count", "counts", "plays", "playcount", "clicks", "views", "listens", "visits", "purchases", "quantity"),
+        *("qty", "frequency", "weight", "weights"),
+    ),
 }
 Columns = dict[str, Any]  # role -> the name or position asked for; None: recognise it; False: there is none
 SPELL_MISSING = ("null", "na", "n/a", "nan", "none", "<na>", "nat")  # in lower case
+EITHER = {"rating": "count", "count": "rating"}  # there is the one or the other
+MOST_STARS = 100  # no scale of ratings goes further
 WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # text that a whole number prints as: not 007
 
 
@@ -60,6 +66,7 @@ class Source(NamedTuple):
         name: what messages call the source.
         where: position of a rating -> its place, for messages.
         notes: what was found or changed, for people.
+        count: Float64, how often or how much, where there are no ratings; or None.
     """
 
     user: pl.Series
@@ -69,31 +76,40 @@ class Source(NamedTuple):
     name: str
     where: Callable[[int], str]
     notes: tuple[str, ...] = ()
+    count: pl.Series | None = None
 
 
 # Which column is which -----------------------------------------------------------------------------------------
 
 
 def choose_columns(names: list[str], columns: Columns, source: str, *, header: bool = True) -> dict[str, str]:
-    """Role -> column name, as asked for or recognised. User and item must be found; rating unless refused.
+    """Role -> column name, as asked for or recognised. User and item must be found; ratings or else clicks.
+
+    There is a rating, or no rating and perhaps a count. Where neither is named or recognised, these are clicks if no
+    other column is left over; if one is, it might hold the ratings.
 
     Raises:
         DataError: for a role without a column, with the near misses, or one column in two roles.
     """
     unknown = set(columns) - set(NAMES)
     if unknown:
-        raise DataError(f"no column can be a {min(unknown)!r}.", hint="user, item, rating, time.")
+        raise DataError(f"no column can be a {min(unknown)!r}.", hint="user, item, rating, time, count.")
     for role in ("user", "item"):
         if columns.get(role) is False:
             raise DataError(f"{source}: every rating needs a {role}.", hint=f"name its column: {arg(role)}…")
+    if _is_asked(columns.get("rating")) and _is_asked(columns.get("count")):
+        raise DataError(f"{source}: there cannot be ratings and counts at once.", hint="name one of the two columns.")
     chosen = {role: _asked(names, columns[role], role, source) for role in NAMES if _is_asked(columns.get(role))}
     for role, known in NAMES.items():
-        if role in chosen or columns.get(role) is False:
+        if role in chosen or columns.get(role) is False or EITHER.get(role) in chosen:
             continue
         found = recognise([n for n in names if n not in chosen.values()], known)
         if found is not None:
             chosen[role] = found
-    lacking = [role for role in NAMES if role != "time" and role not in chosen and columns.get(role) is not False]
+    unclear = columns.get("rating") is not False and "count" not in chosen and len(chosen) < len(names)
+    lacking = [role for role in ("user", "item") if role not in chosen]
+    if "rating" not in chosen and unclear:
+        lacking.append("rating")
     if lacking:
         raise _not_found(names, lacking, source, header)
     twice = [name for name in chosen.values() if list(chosen.values()).count(name) > 1]
@@ -142,7 +158,7 @@ def _not_found(names: list[str], roles: list[str], source: str, header: bool) ->
         near = {r: n for r, n in near.items() if list(near.values()).count(n) == 1}
         all_of = ", ".join(arg(r, near[r]) if near.get(r) else f"{arg(r)}…" for r in roles)
         guess = f"name {'it' if len(roles) == 1 else 'them'}: {all_of}"
-    implicit = f"; {arg('rating', False)} if there are none" if "rating" in roles else ""
+    implicit = f"; {arg('rating', False)} or {arg('count')}… if these are clicks" if "rating" in roles else ""
     return DataError(what, hint=f"{guess}{implicit}; {arg('header', False)} if the first line is a rating.")
 
 
@@ -168,7 +184,10 @@ def clean(
     *,
     text: bool = False,
 ) -> Source:
-    """Checked and typed columns of a frame; ``text``: from a text file, where ids that look whole are numbers."""
+    """Checked and typed columns of a frame; ``text``: from a text file, where ids that look whole are numbers.
+
+    A count of 0 says that nothing happened: such rows are left out, and noted.
+    """
     if not len(frame):
         raise DataError(f"{name} holds no ratings.", hint="a rating a line is expected.")
     ids = {}
@@ -183,9 +202,42 @@ def clean(
                 refuse(marked, column, where, f"the {role} holds a NUL or a byte order mark", UNMARKED)
         ids[role] = as_ids(column, f"{name}, column {chosen[role]!r}")
         notes += odd_ids(ids[role], role)
-    rating = _numbers(frame[chosen["rating"]], where, chosen["rating"]) if "rating" in chosen else None
+    rating, count = (_numbers(frame[chosen[r]], where, chosen[r]) if r in chosen else None for r in ("rating", "count"))
     time, note = seconds(frame[chosen["time"]], where, chosen["time"]) if "time" in chosen else (None, ())
-    return Source(ids["user"], ids["item"], rating, time, name, where, notes + note)
+    notes += note + (kind_of_clicks(chosen) if rating is None else odd_ratings(rating, chosen["rating"]))
+    source = Source(ids["user"], ids["item"], rating, time, name, where, notes, count)
+    return source if count is None else _counted(source, count, chosen["count"])
+
+
+def kind_of_clicks(chosen: dict[str, str]) -> tuple[str, ...]:
+    """A note on what stands for a rating where there is none."""
+    if "count" not in chosen:
+        return ("there are no ratings: these are clicks, and that a pair is there is all that is known.",)
+    return (f"there are no ratings: these are clicks, and column {chosen['count']!r} says how often or how much.",)
+
+
+def odd_ratings(rating: pl.Series, name: str) -> tuple[str, ...]:
+    """Notes on ratings that may be clicks: all equal, or whole numbers without a sign that no scale has."""
+    low, high = rating.min(), rating.max()
+    if len(rating) > 1 and low == high:
+        return (f"every {name} is {low:g}: if these are clicks, leave the column out (rating=False, --no-rating).",)
+    if low >= 0 and high > MOST_STARS and bool((rating == rating.floor()).all()):  # type: ignore[operator]
+        return (f"{name} goes from {low:g} to {high:g}: if it counts clicks or plays, name it so (count=, --count).",)
+    return ()
+
+
+def _counted(source: Source, count: pl.Series, name: str) -> Source:
+    """The source with its counts checked, without the rows whose count is 0."""
+    hint = f"a count says how often or how much, from 0 up; {arg('rating', name)} if it holds ratings."
+    refuse(count < 0, count, source.where, f"{name} is negative", hint)
+    kept = np.flatnonzero((count > 0).to_numpy())
+    if len(kept) == len(count):
+        return source
+    if not len(kept):
+        raise DataError(f"{source.name}: every {name} is 0, so nothing happened.", hint=hint)
+    columns = {role: None if c is None else c.gather(kept) for role, c in source._asdict().items() if role in NAMES}
+    note = f"{len(count) - len(kept):,} rows with a {name} of 0 were left out: nothing happened."
+    return source._replace(**columns, where=lambda i: source.where(int(kept[i])), notes=(*source.notes, note))
 
 
 def whole_if_all(column: pl.Series, role: str) -> tuple[pl.Series, tuple[str, ...]]:

@@ -42,8 +42,8 @@ class TextTable(NamedTuple):
     notes: tuple[str, ...]
 
     def typed(self, chosen: dict[str, str]) -> pl.DataFrame:
-        """All columns: the rating's Float64 and the time's Int64 where every line allows that, the rest text."""
-        kinds = {"rating": pl.Float64, "time": pl.Int64}
+        """All columns: numbers Float64 and the time's Int64 where every line allows that, the rest text."""
+        kinds = {"rating": pl.Float64, "count": pl.Float64, "time": pl.Int64}
         return self.frame({chosen[role]: kind for role, kind in kinds.items() if role in chosen})
 
     def frame(self, types: dict[str, Any], *, infer: bool = False) -> pl.DataFrame:
@@ -211,7 +211,7 @@ def open_sheet(
 
 def _check_arguments(separator: object, header: object, encoding: object) -> None:
     bad = separator is not None and (not isinstance(separator, str) or not separator or set(separator) & set('\n\r"\0'))
-    if bad:
+    if bad or (isinstance(separator, str) and not separator.isprintable() and separator != "\t"):
         raise SettingError(f"separator is {separator!r}.", hint="such as ',' or '\\t' or '::'.")
     if header is not None and not isinstance(header, bool):
         raise SettingError(f"header is {header!r}.", hint="True, False, or None to recognise it.")

@@ -2,8 +2,11 @@
 
 # Imported at once, because each function has its module's name: whoever comes first, `solvers.gibbs` is the function.
 from .als import als
+from .bpr import bpr
 from .choice import auto
+from .ease import ease
 from .gibbs import gibbs, posterior_nbytes
+from .implicit_als import implicit_als
 from .sgd import sgd
 
-__all__ = ["als", "auto", "gibbs", "posterior_nbytes", "sgd"]
+__all__ = ["als", "auto", "bpr", "ease", "gibbs", "implicit_als", "posterior_nbytes", "sgd"]

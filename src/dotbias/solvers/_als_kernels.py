@@ -50,7 +50,7 @@ def _fill(panel, first, last, others, values, Q, bias, target):
 
 
 @njit(cache=True)
-def _add_product(panel, n, G):
+def add_product(panel, n, G):
     """G (W, W) += panelᵀ panel of its first n rows, in tiles on and right of the diagonal."""
     W = G.shape[1]
     for a in range(0, W, 8):
@@ -75,7 +75,7 @@ def _add_product(panel, n, G):
 
 
 @njit(cache=True)
-def _factorise(U):
+def factorise(U):
     """Cholesky in place: the upper part of U (M, W) becomes that of Uᵀ U. What lies left of it is left meaningless."""
     M, W = U.shape
     for j in range(M):
@@ -89,7 +89,7 @@ def _factorise(U):
 
 
 @njit(cache=True)
-def _substitute(U, y, x):
+def substitute(U, y, x):
     """x (W,) of Uᵀ U x = y; y (W,) is destroyed, and both are zero from M on."""
     M, W = U.shape
     for j in range(M):
@@ -135,7 +135,7 @@ def _solve(G, penalty, U, right, step, x, left):
         for c in range(i & -8, W, 8):
             store(U, i * W + c, load(G, i * W + c))
         U[i, i] += penalty[i]
-    _factorise(U)
+    factorise(U)
     for i in range(M):
         x[i], left[i] = 0, G[i, M]
     for refined in range(2):
@@ -143,7 +143,7 @@ def _solve(G, penalty, U, right, step, x, left):
             _residual(G, penalty, x, left)
         for c in range(W):
             right[c] = left[c] if c < M else 0
-        _substitute(U, right, step)
+        substitute(U, right, step)
         for i in range(M):
             x[i] += step[i]
 
@@ -220,7 +220,7 @@ def _solve_rows(first, last, starts, others, values, Q, other_bias, once, each, 
                 store(G, r, splat(np.float32(0)))
             for r in range(begin, begin + n, PANEL):
                 _fill(panel, r, min(r + PANEL, begin + n), others, values, Q, other_bias, M)
-                _add_product(panel, min(PANEL, begin + n - r), G)
+                add_product(panel, min(PANEL, begin + n - r), G)
             _solve(G, penalty, U, right, step, x, left)
             s = float(G[M, M])  # Σ e² = Σ t² - x · Σ a t - Σ penalty x², at the minimum
             for i in range(M):

@@ -1,4 +1,4 @@
-"""What SGD and ALS share around their loops: passes, valid, the best on it, checkpoints, Ctrl-C, divergence.
+"""What solvers share around their loops: passes, valid, the best on it, checkpoints, Ctrl-C, divergence.
 
 A fit is an :class:`Underway`: it can make a pass, say what it has fitted, and be put away and back. This module knows
 nothing of how a pass is made.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Underway(Protocol):
     train: Ratings
 
     def step(self, number: int) -> float:
-        """Make pass ``number`` (from 0); RMSE on train, on the ratings' scale."""
+        """Make pass ``number`` (from 0); its error on train (of ratings the RMSE, on their scale)."""
         ...
 
     def factors(self) -> Factors:
@@ -53,14 +54,28 @@ class Underway(Protocol):
         ...
 
 
-class Best:
-    """The factors with the lowest RMSE on valid so far."""
+class Watch(NamedTuple):
+    """What is reported of valid.
 
-    def __init__(self) -> None:
+    Attributes:
+        of: of factors and valid.
+        higher: whether a higher number is better.
+    """
+
+    of: Callable[[Factors, Ratings], float]
+    higher: bool = False
+
+
+class Best:
+    """The factors with the best figure on valid so far."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
         self.error, self.factors = math.inf, None
 
-    def see(self, error: float, factors: Factors) -> None:
+    def see(self, figure: float, factors: Factors) -> None:
         """Keep these if they are better."""
+        error = -figure if self.watch.higher else figure
         if error < self.error:
             self.error, self.factors = error, factors
 
@@ -74,18 +89,21 @@ def run(
     progress: Progress,
     path: Path | None,
     every: int,
+    watch: Watch | None = None,
 ) -> Factors:
     """Make the passes that are left to make; Ctrl-C ends them early, with a StoppedWarning.
+
+    ``watch`` says what of valid is reported, and with ``keep_best`` decides: by default the RMSE.
 
     Returns:
         The last pass's factors, or with ``keep_best`` those that were best on ``valid``.
     """
-    best = Best()
+    best = Best(watch or Watch(rmse))
     about = {**fit.describe(), "best_on": valid.fingerprint() if keep_best and valid is not None else None}
     done = saved = load(path, about, fit, best, n_epochs) if path is not None and path.exists() else 0
     with stoppable() as stop, telling(progress, n_epochs - done) as tell:
         while done < n_epochs and not stop.asked:
-            values = make_pass(fit, done, valid, best if keep_best else None)
+            values = make_pass(fit, done, valid, best, keep_best=keep_best)
             done += 1
             if path is not None and (done % every == 0 or done == n_epochs):
                 save(path, about, fit, best, done)
@@ -103,14 +121,14 @@ def run(
     return factors
 
 
-def make_pass(fit: Underway, number: int, valid: Ratings | None, best: Best | None) -> dict[str, float]:
-    """One pass; "train" and "valid" (RMSE, where there is a valid) and "seconds" that the pass took."""
+def make_pass(fit: Underway, number: int, valid: Ratings | None, best: Best, *, keep_best: bool) -> dict[str, float]:
+    """One pass; "train" and "valid" (where there is a valid), and "seconds" that the pass took."""
     began = time.perf_counter()
     values, seconds = {"train": fit.step(number)}, time.perf_counter() - began
     if valid is not None:
         factors = fit.factors()
-        values["valid"] = rmse(factors, valid)
-        if best is not None:
+        values["valid"] = best.watch.of(factors, valid)
+        if keep_best:
             best.see(values["valid"], factors)
     return {**values, "seconds": seconds}
 

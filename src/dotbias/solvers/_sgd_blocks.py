@@ -78,8 +78,8 @@ def lay_out(
     """
     B = blocks_a_side(len(ratings), len(user_counts), len(item_counts), width)
     rng = stream(key, 0)
-    user_at, user_block = _places(user_counts, B, rng)
-    item_at, item_block = _places(item_counts, B, rng)
+    user_at, user_block = places(user_counts, B, rng)
+    item_at, item_block = places(item_counts, B, rng)
     users, items, values = (frozen(c) for c in (ratings.users, ratings.items, ratings.explicit()))
     per_slice = np.zeros((SLICES, B * B), np.int64)
     share(kernels.count_blocks, SLICES, users, items, user_block, item_block, B, per_slice)
@@ -92,7 +92,7 @@ def lay_out(
     return Blocks(u, i, v, starts, user_at, item_at)
 
 
-def _places(counts: np.ndarray, B: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def places(counts: np.ndarray, B: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows in random order, cut into B blocks of about equal ratings: position (R,), block (R,), both int32."""
     order = rng.permutation(len(counts))
     middle = np.cumsum(counts[order]) - counts[order] / 2

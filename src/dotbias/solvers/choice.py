@@ -1,7 +1,9 @@
 """Which fitter, and why: from the counts alone, so that the answer is the same on every machine.
 
 Gibbs sampling needs no settings and errs least, but its time grows with ratings × factors × sweeps; stochastic gradient
-descent fits anything that fits in memory. This module knows counts and columns, and estimates; it measures nothing.
+descent fits anything that fits in memory. Of clicks, EASE has one setting and no chance in it, but needs items × items;
+implicit ALS takes as many factors as the limits allow. This module knows counts and columns, and estimates; it measures
+nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ from ..settings import Positive, checked
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
 NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and sessions (bench/LOG.md)
 N_FACTORS = 16
+EASE_NS = 0.04  # per items³: the inverse; EASE_PAIR_NS for each pair of clicks of one user (bench/LOG.md)
+EASE_PAIR_NS = 3.0
+CLICK_NS, SQUARE_NS = 1.2, 0.1  # of implicit ALS and a pass: per click and factor; per row and squared factors
+CLICK_FACTORS = (256, 128, 64, 32, 16)
+CLICK_EPOCHS = 12
 MOST_LABELS = 100  # distinct labels of a column worth learning from
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
@@ -34,7 +41,7 @@ class Choice(NamedTuple):
     """A fitter and its settings.
 
     Attributes:
-        fitter: "gibbs" or "sgd".
+        fitter: "gibbs" or "sgd"; of clicks "ease", "implicit_als" or "popular".
         settings: what differs from its defaults.
         why: a sentence for people.
     """
@@ -67,7 +74,7 @@ def auto(
         checkpoint: as in the fitter that is chosen.
 
     Returns:
-        A Posterior (gibbs) or Factors (sgd).
+        A Posterior (gibbs) or Factors (sgd); of clicks ItemWeights (ease), Factors (implicit_als) or Popular.
 
     Warns:
         StoppedWarning: after Ctrl-C.
@@ -76,15 +83,19 @@ def auto(
         DataError: no ratings, or no finite ones.
         SettingError: a limit that is none; a checkpoint of another fit.
     """
-    from . import gibbs, sgd
+    from ..baselines import popular
+    from . import ease, gibbs, implicit_als, sgd
 
     choice = choose(train, budget=budget, memory=memory)
-    fit = {"gibbs": gibbs, "sgd": sgd}[choice.fitter]
-    return fit(train, valid=valid, rng=rng, progress=progress, checkpoint=checkpoint, **choice.settings)
+    fits = {"gibbs": gibbs, "sgd": sgd, "ease": ease, "implicit_als": implicit_als, "popular": popular}
+    return fits[choice.fitter](train, valid=valid, rng=rng, progress=progress, checkpoint=checkpoint, **choice.settings)
 
 
 def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = "4GB") -> Choice:
     """Gibbs with everything that is there, where an estimate says that the limits allow it; else SGD.
+
+    Of clicks: EASE where the limits allow it; else implicit ALS, with as many factors as they allow; else the most
+    popular items. BPR is never chosen: it takes more passes than implicit ALS to order worse (bench/LOG.md).
 
     Args:
         train: the training ratings.
@@ -97,15 +108,52 @@ def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = 
     from .gibbs.settings import LARGEST
 
     most_seconds = seconds_of(budget)
-    most_bytes = min(amount(memory, BYTES, "memory", "'500MB', '4GB', or bytes."), 2.0 * LARGEST)
+    allowed = amount(memory, BYTES, "memory", "'500MB', '4GB', or bytes.")
+    if train.feedback == "clicks":
+        return _of_clicks(train, most_seconds, allowed)
+    most_bytes = min(allowed, 2.0 * LARGEST)
     (seconds, size), settings = estimate(train), everything(train)
-    cost = f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
+    cost = _cost(seconds, size)
     limits = f"{most_seconds:.3g} s and {most_bytes / 1e9:.2g} GB"
     if seconds > most_seconds or size > most_bytes:
         return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
     used = [*settings["item_features"], *settings["user_features"], *(["sessions"] if settings["sessions"] else [])]
     why = f"gibbs, with {', '.join([*used, 'histories'])}: {cost}, within {limits}."
     return Choice("gibbs", {"n_factors": N_FACTORS, **settings}, why)
+
+
+def _of_clicks(train: Ratings, seconds: float, memory: float) -> Choice:
+    """The choice for clicks, from how many users, items and clicks there are."""
+    n_items = int((train.item_counts > 0).sum())
+    needed = ease_estimate(train, n_items)
+    limits = f"{seconds:.3g} s and {memory / 1e9:.2g} GB"
+    if needed[0] <= seconds and needed[1] <= memory:
+        why = f"ease, on {n_items:,} × {n_items:,} items: {_cost(*needed)}, within {limits}."
+        return Choice("ease", {"memory": memory}, why)
+    first = f"ease on {n_items:,} × {n_items:,} items would take {_cost(*needed)}, and the limits are {limits}"
+    for n_factors in CLICK_FACTORS:
+        found = implicit_estimate(train, n_factors)
+        if found[0] <= seconds and found[1] <= memory:
+            why = f"implicit_als with {n_factors} factors, {_cost(*found)}: {first}."
+            return Choice("implicit_als", {"n_factors": n_factors, "n_epochs": CLICK_EPOCHS}, why)
+    return Choice("popular", {}, f"popular: {first}; implicit_als with {n_factors} factors {_cost(*found)}.")
+
+
+def _cost(seconds: float, size: float) -> str:
+    return f"about {max(seconds, 1):.0f} s and {max(size / 1e9, 0.1):.1f} GB on one core by the counts"
+
+
+def ease_estimate(train: Ratings, n_items: int) -> tuple[float, float]:
+    """(seconds on one core, bytes) of EASE on so many items, from the counts alone."""
+    pairs = float((train.user_counts.astype(np.float64) ** 2).sum())
+    return 1e-9 * (EASE_NS * n_items**3 + EASE_PAIR_NS * pairs), 4.0 * n_items**2 + 12.0 * len(train)
+
+
+def implicit_estimate(train: Ratings, n_factors: int) -> tuple[float, float]:
+    """(seconds on one core, bytes) of implicit ALS, from the counts alone."""
+    rows, work = train.n_users + train.n_items, CLICK_NS * len(train) * n_factors
+    work += SQUARE_NS * rows * n_factors**2
+    return 1e-9 * CLICK_EPOCHS * work, 4.0 * (4 * len(train) + 2 * rows * n_factors)
 
 
 def everything(train: Ratings) -> dict[str, Any]:

@@ -48,6 +48,13 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "items": Array("N", "int32", "rows of I"),
         "residuals": Array("N"),
     },
+    "item_weights": {
+        "rows": Array("M", "int32", "rows of I"),
+        "weights": Array("M M"),
+        "precision": Array("M"),
+        "starts": Array("U+1", "int64", "offsets to N"),
+        "items": Array("N", "int32", "rows of M"),
+    },
     "posterior": {
         "mean": Array("S"),
         "user_bias": Array("S U"),
@@ -190,6 +197,12 @@ def _is_ridge(value: Any) -> bool:
     return all(x is None or (is_number(x) and x >= 0) for x in value.values())  # None: infinite
 
 
+def _is_confidence(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"unseen", "count_power", "reg_power"}:
+        return False
+    return all(is_number(x) and x >= 0 for x in value.values())
+
+
 def _is_factors(value: Any) -> bool:
     return isinstance(value, dict) and _wrong_setting(value, SETTINGS["factors"]) is None
 
@@ -231,6 +244,8 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "reg?": _is_ridge,  # of version 0.1, for both sides
         "user_reg?": _is_ridge,
         "item_reg": lambda x: x is None or _is_ridge(x),
+        "confidence?": _is_confidence,
+        "negatives?": lambda x: is_number(x) and x >= 0,
     },
     "knn": {"base": _is_factors, "shrink": is_number, "amplify": is_number, "damping": is_number},
     "posterior": {
@@ -298,7 +313,14 @@ def _net_fits(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], len
         raise ModelFileError(f"the net's times are {times!r}.")
 
 
+def _item_weights_fit(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], lengths: dict[str, int]) -> None:
+    """The items with weights are named in order, each once."""
+    if not (np.diff(arrays["rows"]) > 0).all():
+        raise ModelFileError("the array rows does not rise.")
+
+
 FITS: dict[str, Callable[[Mapping[str, np.ndarray], Mapping[str, Any], dict[str, int]], None]] = {
     "posterior": _posterior_fits,
     "net": _net_fits,
+    "item_weights": _item_weights_fit,
 }

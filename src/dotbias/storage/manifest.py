@@ -19,6 +19,7 @@ LOADERS = {
     "factors": "dotbias.factors:Factors",
     "posterior": "dotbias.posterior:Posterior",
     "net": "dotbias.module_scorer:ModuleScorer",
+    "item_weights": "dotbias.item_weights:ItemWeights",
     "knn": "dotbias.baselines:Knn",
     "popular": "dotbias.baselines:Popular",
 }

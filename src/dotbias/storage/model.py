@@ -31,7 +31,10 @@ N_ROWS = {  # the count in the manifest's data that a table must have
     **{f"{side}_{what}": f"n_{side}s" for side in ("user", "item") for what in ("ids", "table")},
 }
 IDS = (pl.Int64, pl.String)
-INTERACTIONS = {"user": pl.Int32, "item": pl.Int32, "value": pl.Float32, "time": pl.Int64, "cold": pl.Boolean}
+INTERACTIONS = {
+    **{"user": pl.Int32, "item": pl.Int32, "value": pl.Float32, "time": pl.Int64, "count": pl.Float32},
+    "cold": pl.Boolean,
+}
 _TRIES = 3  # a reader whose model is replaced meanwhile starts again
 
 
@@ -145,10 +148,11 @@ def _encode(state: State, ratings: Ratings, log: Sequence[Mapping[str, Any]] | N
 
     arrays = {name: np.asarray(a, order="C") for name, a in state.arrays.items()}
     columns = {"user": ratings.users, "item": ratings.items, "value": ratings.values, "time": ratings.times}
+    columns |= {"count": ratings.counts, "cold": ratings.cold}
     tables = {
         "user_ids": ratings.user_ids.values.alias("id").to_frame(),
         "item_ids": ratings.item_ids.values.alias("id").to_frame(),
-        "interactions": pl.DataFrame({k: v for k, v in (columns | {"cold": ratings.cold}).items() if v is not None}),
+        "interactions": pl.DataFrame({k: v for k, v in columns.items() if v is not None}),
         "user_table": ratings.user_table,
         "item_table": ratings.item_table,
         "log": pl.from_dicts([dict(row) for row in log], infer_schema_length=None) if log else None,
@@ -312,6 +316,7 @@ def _ratings(tables: dict[str, pl.DataFrame], data: dict[str, Any]) -> Ratings:
         user_table=tables.get("user_table"),
         item_table=tables.get("item_table"),
         y_range=data["y_range"],
+        counts=columns["count"],
         cold=columns["cold"],
         notes=tuple(notes),
     )

@@ -1,0 +1,291 @@
+"""Implicit alternating least squares: clicks against everything that was not clicked.
+
+    score(u, i) = p_u · q_i,   to 1 for a click and, more weakly, to 0 for every pair
+
+(Hu, Koren & Volinsky 2008), with the weights as Rendle, Krichene, Zhang & Koren 2021 ("Revisiting the performance of
+iALS on item recommendation benchmarks") tune them: a small weight of the unseen, and a ridge that grows with a row's
+clicks. A pass does items, then users, so that at the end every user is the exact answer to the items: folding in a
+known user returns the stored row. This module knows arrays and Ratings; the loops are ``_implicit_kernels``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from ..checkpoint import key_of
+from ..errors import DivergedError
+from ..factors import Factors
+from ..features import Features, encode
+from ..files import as_path
+from ..objective import Confidence, Objective, Ridge, Side
+from ..progress import Progress
+from ..ratings import Ratings
+from ..rng import Rng, stream
+from ..scorer import ties
+from ..settings import Count, NotNegative, Positive, Within, checked
+from . import _implicit_kernels as kernels
+from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
+from ._columns import counts, frozen
+from ._compile import announce_compile
+from ._passes import Watch, run
+from ._threads import sharing
+
+START_SD = 0.1  # of the first factors, over √K (Rendle et al. 2021, section 4)
+PARTS = 256  # of the work: many times the threads
+REG = 4.0  # over √clicks
+ALONE = 300_000  # clicks × factors: with fewer, one thread
+CONVERGED = 1e-10  # of the squared residual, at the end
+Steps = Annotated[int, Within(0, "a whole number, 0 or more")]
+
+
+@checked
+def implicit_als(
+    train: Ratings,
+    *,
+    n_factors: Count = 64,
+    n_epochs: Count = 12,
+    unseen: Positive | None = None,
+    reg: Positive | None = None,
+    reg_power: NotNegative = 1.0,
+    count_power: NotNegative = 0.5,
+    cg_steps: Steps = 3,
+    item_features: Sequence[str] = (),
+    keep_best: bool = False,
+    valid: Ratings | None = None,
+    rng: Rng = None,
+    progress: Progress = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: Count = 1,
+) -> Factors:
+    """Fit factors to clicks by alternating least squares over all pairs, clicked or not.
+
+    Minimises  Σ_clicks c (1 - z)² + unseen Σ_all z² + Σ_rows reg (n + unseen m)^reg_power ‖factors‖²,  z = p_u · q_i, c
+    a click's weight, n the row's number of clicks and m the number of rows of the other side (Rendle et al. 2021,
+    eq. 3 to 6). A pass costs some 4 · cg_steps · clicks · n_factors multiplications, however many pairs there are.
+
+    Args:
+        train: clicks, with counts or without. Of ratings: ``train.as_clicks()``.
+        n_factors: K.
+        n_epochs: passes; each solves every item, then every user.
+        unseen: weight of a pair without a click, where a click has weight 1 (α₀ of Rendle et al.): the denser the
+            clicks, the more. None: the root of the share of pairs that were clicked, 0.026 for Gowalla and 0.21 for
+            ML-1M.
+        reg: ridge on a row's factors, for each of its clicks, and by ``unseen`` for each row of the other side. None:
+            4 / √clicks, which with the default of ``unseen`` is a ridge of about 4 beside that for each click.
+        reg_power: power of the number it grows by (ν): 1 suits rows alike whatever their clicks, 0 is one ridge for
+            all, times ``reg``.
+        count_power: a click of count c weighs c^count_power; without counts each weighs 1.
+        cg_steps: steps of conjugate gradient for each row and half pass, from the row of the pass before; 0: Cholesky,
+            exact. At the end the users are solved to convergence either way.
+        item_features: columns of the item table. An item's factors are then shrunk towards what its features say, each
+            feature a vector of its own, instead of towards 0; an item without a click stands where they put it, and
+            can be recommended (``keep_unrated=True``).
+        keep_best: return the pass that is best on ``valid``, not the last.
+        valid: clicks on which NDCG@10 of full lists is reported after every pass. They decide nothing, unless
+            ``keep_best``.
+        rng: draws the first factors; the same rng gives the same bits for any number of threads.
+        progress: called with a :class:`~dotbias.progress.Step` after every pass: ``train`` (what is minimised, for
+            each click), ``valid`` (NDCG@10) and ``seconds``. True shows a bar on stderr (lines where that is no
+            terminal), None does so on a terminal only.
+        checkpoint: file written after every ``checkpoint_every`` passes; if it is there, the fit goes on from it, to
+            the same bits. It must be the same fit: clicks, settings, rng; ``n_epochs`` may have grown.
+        checkpoint_every: in passes.
+
+    Returns:
+        Factors, scores clipped to 0..1; rows without clicks are zero. An item's bias is a millionth of its share of
+        the clicks: it decides only where ranks are equal, so that a user of whom nothing is known gets what is popular.
+
+    Warns:
+        StoppedWarning: after Ctrl-C; what is fitted after the current pass is returned.
+
+    Raises:
+        DataError: no clicks, or ratings with values; no such column.
+        SettingError: a setting that makes no sense, a checkpoint of another fit.
+        DivergedError: if a number is no longer finite.
+    """
+    path = None if checkpoint is None else as_path(checkpoint)
+    check_clicks(train, "implicit_als")
+    check_valid(valid, keep_best=keep_best, fitter="implicit_als")
+    watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
+    confidence = Confidence(unseen or root_density(train), count_power, reg_power)
+    reg = reg or REG / math.sqrt(len(train))
+    with announce_compile(), sharing(len(train) * n_factors, ALONE):
+        columns = tuple(item_features)
+        fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps, columns=columns)
+        going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
+        return going(progress=progress, path=path, every=checkpoint_every)
+
+
+class ByClicks(NamedTuple):
+    """Clicks by one side's row: starts (R + 1,), others (N,), weights (N,) or (0,); ridges (R,); cuts (J + 1,)."""
+
+    starts: np.ndarray
+    others: np.ndarray
+    weights: np.ndarray
+    ridge: np.ndarray
+    cuts: np.ndarray
+
+
+class ClickAlternation:
+    """A fit under way; see ``_passes.Underway``. Rows are (factors, 0 ..): ``users`` (U, W), ``items`` (I, W).
+
+    Attributes:
+        objective: what is minimised.
+    """
+
+    def __init__(
+        self,
+        train: Ratings,
+        n_factors: int,
+        confidence: Confidence,
+        reg: float,
+        key: int,
+        *,
+        n_steps: int = 3,
+        columns: tuple[str, ...] = (),
+    ):
+        self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
+        power = confidence.reg_power
+        regs = (_ridge(reg, power, confidence.unseen * m) for m in (train.n_items, train.n_users))
+        confidence = confidence if power else confidence._replace(reg_power=1.0)
+        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence=confidence)
+        weights = weights_of(train, confidence.count_power)
+        self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
+        self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
+        self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
+        self.columns = columns
+        self.said = Said(encode(train.item_table, columns), self.by_item) if columns else None
+        starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
+        self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
+
+    def sorted(self, rows: np.ndarray, others: np.ndarray, weights: np.ndarray, n_rows: int, side: Side) -> ByClicks:
+        """The clicks by row of a side, and what each row is shrunk by."""
+        starts, others, weights = clicks_by_row(frozen(rows), frozen(others), frozen(weights), n_rows)
+        n, ridge, assumed = np.diff(starts), self.objective.reg(side), self.objective.confidence
+        assert assumed is not None
+        ridges = (ridge.factors + n * ridge.factors_each) ** assumed.reg_power
+        work = np.cumsum(n + 8)
+        cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
+        return ByClicks(starts, others, weights, ridges.astype(np.float32), np.concatenate([[0], cuts, [n_rows]]))
+
+    def step(self, number: int) -> float:
+        """Items given users, then users given items; what is minimised, for each click."""
+        prior = None if self.said is None else self.said.of(self.items)
+        self.solve(self.by_item, self.items, self.users, self.n_steps, prior=prior)
+        cost = self.solve(self.by_user, self.users, self.items, self.n_steps)
+        away = self.items if self.said is None else self.items - self.said.of(self.items)
+        clicked = np.diff(self.by_item.starts) > 0
+        cost += float(np.einsum("rk,rk->r", away, away) @ (self.by_item.ridge * clicked))
+        if not math.isfinite(cost):
+            raise DivergedError(f"the fit left the finite numbers in pass {number + 1}.", hint="raise reg=.")
+        return cost / self.clicks
+
+    def solve(
+        self,
+        own: ByClicks,
+        X: np.ndarray,
+        other: np.ndarray,
+        n_steps: int,
+        *,
+        prior: np.ndarray | None = None,
+        tolerance: float = 0.0,
+    ) -> float:
+        """Solve X (R, W) given the other side, in place; both are turned into the eigenvectors of the other's gram.
+
+        Returns:
+            Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X - prior‖².
+        """
+        assert self.objective.confidence is not None
+        sizes, vectors = np.linalg.eigh(kernels.gram(other))
+        turned = np.ascontiguousarray(vectors[:, ::-1], np.float32)
+        kernels.turn(other, turned)
+        kernels.turn(X, turned)
+        prior = np.empty((0, X.shape[1]), np.float32) if prior is None else prior
+        kernels.turn(prior, turned)
+        base = (self.objective.confidence.unseen * np.maximum(sizes[::-1], 0)).astype(np.float32)
+        costs = np.empty(len(X))
+        given = own.starts, own.others, own.weights, other, base, own.ridge, prior
+        kernels.half_step(own.cuts, *given, X, costs, n_steps, tolerance)
+        return float(costs.sum())
+
+    def factors(self) -> Factors:
+        """What is fitted so far, the users solved to convergence."""
+        users, items = self.users.copy(), self.items.copy()
+        if self.said is not None:
+            cold = np.diff(self.by_item.starts) == 0
+            items[cold] = self.said.of(items)[cold]
+        if self.n_steps or self.said is not None:
+            self.solve(self.by_user, users, items, 3 * self.n_factors + 20, tolerance=CONVERGED)
+        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(np.diff(self.by_item.starts)))
+        return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The arrays that passes change."""
+        return {"users": self.users, "items": self.items}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Undo :meth:`state`."""
+        self.users, self.items = state["users"], state["items"]
+
+    def describe(self) -> dict[str, Any]:
+        """What makes two fits the same."""
+        fit = {"solver": "implicit_als", "n_factors": self.n_factors, "cg_steps": self.n_steps, "key": self.key}
+        fit["item_features"] = [*self.columns, *(() if self.said is None else self.said.features.names)]
+        return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
+
+
+class Said:
+    """What items' features say of their factors: the ridge regression of the items that have clicks on their features.
+
+    It minimises  Σ_i ridge_i ‖q_i - Σ_f x_if w_f‖² + r Σ_f ‖w_f‖²,  r the mean of the items' ridges: so items and the
+    features' vectors w together minimise one sum, in turn.
+
+    Args:
+        features: of the items.
+        by_item: their clicks and ridges.
+    """
+
+    def __init__(self, features: Features, by_item: ByClicks):
+        from scipy.linalg import cho_factor
+        from scipy.sparse import csr_matrix
+
+        self.features, R = features, len(by_item.ridge)
+        weights = features.weight.astype(np.float64)
+        self.rows = csr_matrix((weights, features.index, features.starts), (R, max(features.n_features, 1)))
+        self.ridge = by_item.ridge * (np.diff(by_item.starts) > 0)
+        whole = (self.rows.T @ self.rows.multiply(self.ridge[:, None])).toarray()
+        self.factor = cho_factor(whole + float(by_item.ridge.mean()) * np.eye(len(whole)))
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """Rows (I, W) float32 that the features of all items say, given the items (I, W)."""
+        from scipy.linalg import cho_solve
+
+        said = cho_solve(self.factor, self.rows.T @ (self.ridge[:, None] * items))  # (F, W)
+        return np.ascontiguousarray(self.rows @ said, np.float32)
+
+
+def root_density(train: Ratings) -> float:
+    """The root of the share of pairs that were clicked, of users and items with clicks."""
+    sides = (train.users, train.n_users), (train.items, train.n_items)
+    users, items = (np.count_nonzero(counts(rows, n)) for rows, n in sides)
+    return math.sqrt(min(1.0, len(train) / (users * items)))
+
+
+def _ridge(reg: float, power: float, more: float) -> Ridge:
+    """The ridge reg (n + more)^power as Ridge has it, before that power: parts once and for each click; no bias."""
+    each = reg ** (1 / power) if power else 0.0
+    return Ridge(math.inf, each * more if power else reg, 0.0, each)
+
+
+def first_rows(n: np.ndarray, n_factors: int, rng: np.random.Generator) -> np.ndarray:
+    """Small random rows to begin with (R, W), W the next multiple of 8; zeros without clicks."""
+    x = np.zeros((len(n), -(-n_factors // kernels.LANES) * kernels.LANES), np.float32)
+    x[:, :n_factors] = rng.standard_normal((len(n), n_factors), np.float32)
+    x *= (START_SD / math.sqrt(n_factors) * (n > 0)).astype(np.float32)[:, None]
+    return x
