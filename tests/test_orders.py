@@ -75,7 +75,9 @@ def test_what_says_who_takes_what_is_ordered_by_it():
     order = orders.liked(scorer, TRAIN)
     assert np.array_equal(order.every(USERS), scorer.rank_all(USERS)) and order.words == "how likely they take it"
     clicks = dataclasses.replace(TRAIN, values=None)
-    assert np.array_equal(orders.liked(bias(TRAIN), clicks).every(USERS), bias(TRAIN).rank_all(USERS))
+    order = orders.liked(bias(TRAIN), clicks)
+    assert np.array_equal(order.every(USERS), bias(TRAIN).rank_all(USERS)) and order.words == "how likely they take it"
+    assert orders.rating(bias(TRAIN), TRAIN).words == "the predicted rating"
 
 
 def test_another_chance_takes_the_place_of_popularity():

@@ -40,7 +40,9 @@ def test_some_of_them_times_and_progress():
     frame = REC.recommend_all(2, users=iter([12, 11]), times=[5, 6], memory=1, progress=told.append)
     assert frame["user"].to_list() == [12, 12, 11, 11] and [s.values["users"] for s in told] == [1, 2]
     assert REC.recommend_all(50, users=[11]).height == len(REC.recommend(11, 50)) < 50
-    with pytest.raises(TypeError):
+    assert REC.recommend_all(users=[]).height == 0 and REC.recommend([]) == {}
+    assert REC.recommend_all(10**12, users=[11]).height == len(REC.recommend(11, 50))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'ordr'"):
         REC.recommend_all(2, ordr="liked")
     for wrong in ({"memory": 0}, {"threads": 0}, {"n": 0}, {"users": 11}):
         with pytest.raises(SettingError):

@@ -102,6 +102,9 @@ def test_made_once_for_any_number_of_lists():
     )
     with pytest.raises(SettingError, match="there are filters, and others beside them"):
         REC.recommend(11, filters=made, keep_seen=True)
+    for wrong in ("genres: Comedy", made._replace(allowed=made.allowed[:9])):
+        with pytest.raises(SettingError, match="no filters of this model"):
+            REC.recommend(11, filters=wrong)
 
 
 def test_a_short_list_says_what_was_asked():

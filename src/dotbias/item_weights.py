@@ -17,7 +17,7 @@ import numpy as np
 
 from .errors import DataError
 from .ids import Tables
-from .scorer import FoldsIn, Ranks, Scorer, State, Stored, ties
+from .scorer import Chances, FoldsIn, Ranks, Scorer, State, Stored, ties
 
 FEW = 8  # users: for so few, rows of the weights are gathered; more are one matrix product
 ARRAYS = ("rows", "weights", "precision", "starts", "items")
@@ -47,7 +47,7 @@ class ItemWeights:
     n_items: int
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Stored)
 
     def __repr__(self) -> str:
         weighted = f"{len(self.rows):,} of {self.n_items:,} items"

@@ -28,6 +28,7 @@ from .ratings import Ratings
 from .scorer import Chances, Likes, Part, Ranks, Sampled, Stars, Timed, demand, offers
 
 LIKED = 0.4  # of train's ratings reach the default threshold, at least
+TAKEN = "how likely they take it"
 SAMPLE = 1 << 16  # ratings of train that the regression looks at
 
 Chance = Callable[[np.ndarray], np.ndarray]  # user rows (B,) -> P(rated) of every item, (B, I) or (1, I)
@@ -132,19 +133,16 @@ class ByRating:
 
     Attributes:
         scorer: what ranks.
+        words: what that is, for people.
     """
 
     scorer: Ranks
-
-    @property
-    def words(self) -> str:
-        """What that is, for people."""
-        return "how likely they take it" if offers(self.scorer, Chances) else "the predicted rating"
+    words: str = "the predicted rating"
 
     @property
     def near(self) -> ByRating | None:
         """By the compressed factors of a mean over samples."""
-        return ByRating(self.scorer.factors()) if offers(self.scorer, Sampled) else None
+        return ByRating(self.scorer.factors(), self.words) if offers(self.scorer, Sampled) else None
 
     def every(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """For every item and each of the user rows (B,) -> (B, I) float32."""
@@ -258,14 +256,14 @@ def liked(scorer: Ranks, train: Ratings, like: float | None = None, chance: Chan
         chance: P(rated); by default :func:`popularity`.
     """
     if train.values is None or offers(scorer, Chances):
-        return ByRating(scorer)
+        return rating(scorer, train)
     at = like_of(train) if like is None else like
     return ByLiking(scorer, train, at, chance or popularity(train))
 
 
 def rating(scorer: Ranks, train: Ratings, like: float | None = None, chance: Chance | None = None) -> Order:
     """By the scorer's own rank; ``like`` and ``chance`` have no part in it."""
-    return ByRating(scorer)
+    return ByRating(scorer, TAKEN) if train.values is None or offers(scorer, Chances) else ByRating(scorer)
 
 
 ORDERS: dict[str, Callable[..., Order]] = {"liked": liked, "rating": rating}

@@ -100,7 +100,7 @@ class Recommender:
             items: one id, or several; of two lists, pairs are made, and a single one is paired with each of the other.
             history: in the place of ``users``, a newcomer by what they tell, as in :meth:`recommend`.
             times: when they rate it: unknown by default, "now" (after everything in train), or seconds since 1970 UTC,
-                one for all or one for each. Scorers whose guesses do not depend on the time ignore it.
+                one for all or one for each. Scorers whose guesses do not depend on the time ignore it; so do newcomers.
             unknown: an id that train does not name is an error ("raise"), or counts as a user or an item without a
                 rating ("baseline"). Each prediction's ``path`` says what was known.
 
@@ -247,7 +247,8 @@ class Recommender:
         wish = self._wish(n, order, like, dials, filters, choice)
         known = self.train.user_ids
         rows = np.arange(len(known), dtype=np.int32) if users is None else rows_of(known, users, "users")
-        items, scores = np.full((len(rows), n), -1, np.int32), np.full((len(rows), n), np.nan, np.float32)
+        shape = len(rows), min(n, self.train.n_items)
+        items, scores = np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
         with telling(progress) as tell:
             blocks = self._blocks(wish, rows, as_times(times, len(rows)), memory, threads)
             for k, (at, found) in enumerate(blocks, 1):

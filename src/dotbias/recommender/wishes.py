@@ -57,6 +57,8 @@ def wish_of(
     check_n(n)
     if filters is None:
         filters = filters_of(record, **choice)
+    elif not isinstance(filters, Filters) or len(filters.allowed) != record.train.n_items:
+        raise SettingError("these are no filters of this model.", hint="make them by its filters(…).")
     elif any(choice[k] is not default for k, default in PLAIN.items()):
         raise SettingError("there are filters, and others beside them.", hint="make one value: filters(…).")
     vectors = None
