@@ -28,7 +28,6 @@ NEEDS_TORCH = {
     "losses",
     "optim",
     "callbacks",
-    "classifier",
     "learner",
     "gradient",
     "lesson5",

@@ -41,9 +41,8 @@ def baseline_errors(train: Ratings, key: int, *, seconds: float) -> dict[str, fl
     for name, ns in sorted(NS_RATING.items(), key=lambda pair: pair[1]):
         if (left := left - 1e-9 * ns * len(train)) < 0:
             break
-        guesses = baselines[name](rest, **({} if name == "bias" else {"rng": key, "progress": False})).score(
-            part.users, part.items
-        )
+        given = {} if name == "bias" else {"rng": key, "progress": False}
+        guesses = baselines[name](rest, **given).score(part.users, part.items)
         found[name] = float(np.mean((guesses - part.explicit()) ** 2))
     return found
 
