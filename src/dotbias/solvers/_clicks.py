@@ -13,30 +13,25 @@ CELLS = 1 << 21  # users × items ranked at once
 DEPTH = 10
 
 
-def check_clicks(ratings: Ratings, fitter: str, name: str = "train") -> None:
-    """Refuse ratings with values, and no clicks at all.
+def check_clicks(ratings: Ratings, name: str = "train") -> None:
+    """Refuse a table without a click; ratings with values, ``settings.checked`` has refused before.
 
     Raises:
-        DataError: saying what would do.
+        DataError: for no clicks.
     """
     if not len(ratings):
         raise DataError(f"there are no clicks in {name}.", hint="look at the filter or split that left none.")
-    if ratings.values is not None:
-        raise DataError(
-            f"{name} holds ratings with values; {fitter} takes clicks.",
-            hint=f"{name}.as_clicks(), or as_clicks(at_least=4) of what was liked; for the values: als, sgd or gibbs.",
-        )
 
 
-def check_valid(valid: Ratings | None, *, keep_best: bool, fitter: str) -> None:
+def check_valid(valid: Ratings | None, *, keep_best: bool) -> None:
     """Refuse a valid that holds no clicks, and ``keep_best`` without a valid.
 
     Raises:
-        DataError: for a valid without clicks, or with values.
+        DataError: for a valid without clicks.
         SettingError: for ``keep_best`` without a valid.
     """
     if valid is not None:
-        check_clicks(valid, fitter, "valid")
+        check_clicks(valid, "valid")
     elif keep_best:
         raise SettingError("keep_best is True, but there is no valid.", hint="give valid=…, or leave keep_best out.")
 

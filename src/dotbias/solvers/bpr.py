@@ -92,8 +92,8 @@ def bpr(
         DivergedError: if a number is no longer finite.
     """
     path = None if checkpoint is None else as_path(checkpoint)
-    check_clicks(train, "bpr")
-    check_valid(valid, keep_best=keep_best, fitter="bpr")
+    check_clicks(train)
+    check_valid(valid, keep_best=keep_best)
     watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
     schedule = lr if callable(lr) else cosine(lr)
     with announce_compile(), sharing(len(train) * n_factors, ALONE):

@@ -58,8 +58,8 @@ def ease(
         SettingError: a setting that makes no sense; more items than the memory allows.
         DivergedError: if reg is so small that the inverse cannot be found in float32.
     """
-    check_clicks(train, "ease")
-    check_valid(valid, keep_best=False, fitter="ease")
+    check_clicks(train)
+    check_valid(valid, keep_best=False)
     rows = _most_clicked(train, n_items)
     _check_memory(len(rows), memory)
     starts, items = _clicks_of(train, rows)

@@ -110,8 +110,8 @@ def implicit_als(
         DivergedError: if a number is no longer finite.
     """
     path = None if checkpoint is None else as_path(checkpoint)
-    check_clicks(train, "implicit_als")
-    check_valid(valid, keep_best=keep_best, fitter="implicit_als")
+    check_clicks(train)
+    check_valid(valid, keep_best=keep_best)
     watch = Watch(lambda factors, clicks: ndcg(factors, train, clicks), higher=True)
     confidence = Confidence(unseen or root_density(train), count_power, reg_power)
     reg = reg or REG / math.sqrt(len(train))
