@@ -163,8 +163,8 @@ def test_bad_scores_are_errors():
         evaluate(Odd(lambda u, t: np.zeros((len(u), 1))), test)
     with pytest.raises(DataError, match="no ratings here"):
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test.take(np.arange(0)))
-    with pytest.raises(DataError, match="without ratings"):
-        evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None))
+    with pytest.raises(DataError, match="rmse measures guesses of ratings, and these are clicks"):
+        evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None), metrics=("rmse",))
     with pytest.raises(SettingError, match="did you mean"):
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test, metrics=("rmsee",))
 
