@@ -166,6 +166,8 @@ def test_bad_scores_are_errors():
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test.take(np.arange(0)))
     with pytest.raises(SettingError, match="needs train"):  # clicks are measured by lists
         evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None))
+    with pytest.raises(DataError, match="rmse measures guesses of ratings, and these are clicks"):
+        evaluate(Odd(lambda u, t: np.zeros(len(u))), dataclasses.replace(test, values=None), metrics=("rmse",))
     with pytest.raises(SettingError, match="did you mean"):
         evaluate(Odd(lambda u, t: np.zeros(len(u))), test, metrics=("rmsee",))
 

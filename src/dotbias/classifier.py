@@ -92,12 +92,13 @@ def classifier(
     sparse = train.n_users + train.n_items > SPARSE * bs * (1 + negatives)
     net = _model(model, train, n_factors, hidden, dropout, sparse, g)
     batches = ClickBatches(train, bs=bs, negatives=negatives, alpha=alpha)
+    ridges = {"pairs": negatives + (loss == "bce"), "reg": reg, "reg_once": reg_once}
     learner = Learner(
         net,
         batches,
         valid,
         loss=LOSSES[loss],
-        groups=lambda net: ridge_groups(net, batches, pairs=negatives + (loss == "bce"), reg=reg, reg_once=reg_once),
+        groups=lambda _: ridge_groups(net, batches, **ridges),
         device="cpu",
         rng=None if rng is None else g,
     )
@@ -128,7 +129,7 @@ def ridge_groups(
     model: EmbeddingDot | EmbeddingDotBias | EmbeddingNet,
     batches: ClickBatches,
     *,
-    pairs: int,
+    pairs: float,
     reg: float,
     reg_once: float,
 ) -> list[dict[str, Any]]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import DataError, MissingExtraError, SettingError, arg, did_you_mean, require
-from .ratings import Feedback, Ratings
+
+if TYPE_CHECKING:
+    from .ratings import Feedback, Ratings
 
 COMMON = ("train", "valid", "rng", "progress", "checkpoint", "checkpoint_every", "scratch", "callbacks")  # no settings
 

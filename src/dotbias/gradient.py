@@ -68,8 +68,7 @@ def collab_learner(
     """
     g = numpy_rng(rng)
     if train.feedback == "clicks":
-        sizes = {"n_users": train.n_users, "n_items": train.n_items, "n_factors": n_factors}
-        model = EmbeddingDotBias(**sizes, init=init, sparse=True, rng=g)
+        model = EmbeddingDotBias(train.n_users, train.n_items, n_factors=n_factors, init=init, sparse=True, rng=g)
         learner = {"loss": losses.bce, **learner}
         return Learner(model, train, valid, rule=rule, bs=bs, rng=None if rng is None else g, **learner)
     width = padding * spread(train)

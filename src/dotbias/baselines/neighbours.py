@@ -16,11 +16,12 @@ from ..objective import Objective, Ridge
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import FoldsIn, Ranks, Scorer, State, Stored
+from ..scorer import FoldsIn, Ranks, Scorer, State, Stored, ties
 from ..settings import Count, NotNegative, Positive, checked
 from .biases import bias, dot
 
 BLOCK = 1 << 22  # item × item cells held at once
+DEFAULTS = {"stars": (200, 60.0, 1.5), "clicks": (50, 0.0, 1.0)}  # n_neighbours, shrink, amplify (bench/LOG.md)
 _KNN_SETTINGS = ("shrink", "amplify", "damping")
 
 
@@ -28,9 +29,9 @@ _KNN_SETTINGS = ("shrink", "amplify", "damping")
 def knn(
     train: Ratings,
     *,
-    n_neighbours: Count = 200,
-    shrink: NotNegative = 60.0,
-    amplify: Positive = 1.5,
+    n_neighbours: Count | None = None,
+    shrink: NotNegative | None = None,
+    amplify: Positive | None = None,
     damping: Positive = 0.02,
     reg_bias_once: NotNegative | tuple[NotNegative, NotNegative] = 3.0,
     valid: Ratings | None = None,
@@ -49,9 +50,9 @@ def knn(
 
     Args:
         train: the ratings, or clicks.
-        n_neighbours: neighbours kept per item, M.
-        shrink: how many common users make a similarity count half.
-        amplify: the power to which a similarity is raised.
+        n_neighbours: neighbours kept per item, M. None: 200; of clicks 50.
+        shrink: how many common users make a similarity count half. None: 60; of clicks 0.
+        amplify: the power to which a similarity is raised. None: 1.5; of clicks 1.
         damping: weight, in amplified similarity, of "no correction" in the weighted mean.
         reg_bias_once: ridge on a row's bias, once: a number, or (users', items').
         valid: not used.
@@ -68,6 +69,9 @@ def knn(
     users, items = train.users[order], train.items[order]
     residuals = _ones(items) if of_clicks(base) else train.explicit()[order] - base.rank(users, items)
     starts = np.r_[0, np.cumsum(train.user_counts)]
+    chosen = DEFAULTS[train.feedback]
+    n_neighbours = int(chosen[0]) if n_neighbours is None else n_neighbours
+    shrink, amplify = (d if x is None else x for x, d in zip((shrink, amplify), chosen[1:], strict=True))
     neighbours, weights = _alike(starts, items, residuals, train.n_items, n_neighbours, shrink, amplify)
     return Knn(base, neighbours, weights, starts, items, residuals, shrink, amplify, damping)
 
@@ -249,14 +253,16 @@ class KnnItem:
 
 
 def _nothing(train: Ratings) -> Factors:
-    """The base of clicks: 0 for every pair, newcomers' too, since an infinite ridge holds their bias there.
+    """The base of clicks: next to 0 for every pair, so that of equals the more popular is first.
+
+    Newcomers' too: an infinite ridge holds their bias at 0.
 
     Raises:
         DataError: where there are no clicks.
     """
     if not len(train):
         raise DataError("there are no clicks here.", hint="look at the filter or split that left none.")
-    users, items = np.zeros(train.n_users, np.float32), np.zeros(train.n_items, np.float32)
+    users, items = np.zeros(train.n_users, np.float32), ties(train.item_counts)
     held = Ridge(np.inf, np.inf)
     objective = Objective(y_range=(0.0, 1.0), user_reg=held, item_reg=held)
     return Factors(0.0, users, items, users[:, None][:, :0], items[:, None][:, :0], objective, train.tables)
