@@ -28,7 +28,7 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: $(VENV)/.dev # some hours; on a quiet machine
-	for name in accuracy calibration coverage everybody kernels lesson peers ranking ratios scale served speed readme; do \
+	for name in accuracy calibration coverage everybody implicit kernels lesson peers ranking ratios scale served speed readme; do \
 		$(BIN)/python -m bench $$name || exit 1; \
 	done
 

@@ -27,18 +27,20 @@ def test_battery(check):
 def test_small_data_get_gibbs_with_what_is_there(world):
     chosen = choice.choose(world.ratings)
     assert chosen.fitter == "gibbs" and "genres" in chosen.why
-    assert chosen.settings == {"n_factors": 16, **choice.everything(world.ratings)}
+    assert chosen.settings == {"n_factors": 24, **choice.everything(world.ratings)}
     assert choice.everything(world.ratings) == {
         "item_features": ("year", "genres"),
         "user_features": (),
         "histories": True,
         "sessions": True,
+        "ordinal": False,
     }
     assert choice.everything(replace(world.ratings, times=None, item_table=None)) == {
         "item_features": (),
         "user_features": (),
         "histories": True,
         "sessions": False,
+        "ordinal": False,
     }
 
 

@@ -16,7 +16,7 @@ from dotbias.negatives import ClickBatches
 small = partial(classifier, n_factors=4, n_epochs=40, negatives=3, bs=64, lr=0.02, reg_once=0.5)
 
 
-@pytest.mark.filterwarnings("ignore:users who clicked every item")
+@pytest.mark.filterwarnings("ignore:users who clicked every item", "ignore:overfitting")
 @pytest.mark.parametrize("check", clicks_battery.CHECKS, ids=lambda c: c.__name__)
 def test_battery(check):
     check(small)
@@ -31,7 +31,7 @@ def test_the_net_is_a_module_and_may_drop_out():
     train, _ = clicks_battery.parts()
     scorer = classifier(train, model="net", hidden=(8,), dropout=0.2, n_epochs=1, rng=0)
     assert isinstance(scorer, ModuleScorer) and isinstance(scorer.model, EmbeddingNet)
-    assert scorer.objective.link == "sigmoid" and scorer.objective.negatives == 8
+    assert scorer.objective.link == "sigmoid" and scorer.objective.negatives == 4
 
 
 @pytest.mark.parametrize("sparse", [True, False])

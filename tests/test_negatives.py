@@ -197,6 +197,20 @@ def test_valid_is_measured_with_its_own_negatives(clicks):
     assert learner.validate() == learner.validate()
 
 
+def test_a_cold_user_is_the_mean_user_and_nobody_elses_score_moves(clicks):
+    train = clicks.take(clicks.users != 3)
+    learner = fitted(train)
+    scorer = learner.scorer()
+    with torch.no_grad():
+        model = learner.model(torch.from_numpy(train.users).long(), torch.from_numpy(train.items).long()).numpy()
+    np.testing.assert_allclose(scorer.rank(train.users, train.items), model, atol=1e-5)
+    seen = np.flatnonzero(train.user_counts)
+    mean, cold = scorer.rank_all(seen).mean(0), scorer.rank_all(np.array([3]))[0]
+    warm = train.item_counts > 0
+    np.testing.assert_allclose(cold[warm], mean[warm], atol=1e-4)
+    assert np.corrcoef(cold[warm], train.item_counts[warm])[0, 1] > 0.7
+
+
 @pytest.mark.parametrize("loss", [losses.bce, losses.bpr])
 def test_a_newcomer_with_a_users_clicks_gets_about_the_users_list(clicks, loss):
     scorer = fitted(clicks, loss=loss, n_epochs=20).scorer()

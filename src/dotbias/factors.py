@@ -123,7 +123,8 @@ class Factors:
         if not len(rows):
             return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
         whose: Side = "item" if side == "user" else "user"
-        others, more = self.side(whose), dict[str, Any]()
+        others = self.side(whose)
+        more: dict[str, Any] = {}
         if self.objective.negatives:
             rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
         elif self.objective.confidence is not None:

@@ -43,7 +43,8 @@ def scorer_of(model: nn.Module, train: Ratings, loss: Loss, examples: Examples) 
     """A module fitted to train, as a Scorer: Factors where it is a ``BilinearModule``, else a ModuleScorer.
 
     Rows that train never rated are cold: zero bias and factors; for a module of the user's own, the examples' mean.
-    So are users without an example: those who clicked everything.
+    So are users without an example: those who clicked everything. Of clicks, a cold user is the mean user, who gets
+    what is popular, and a cold item has the mean item's bias.
     """
     learned = np.bincount(examples.users, minlength=train.n_users) > 0
     seen, objective = (learned, train.item_counts > 0), objective_of(loss, train, examples.values)
@@ -51,10 +52,25 @@ def scorer_of(model: nn.Module, train: Ratings, loss: Loss, examples: Examples) 
         mean = float(examples.values.mean(dtype=np.float64))
         return ModuleScorer(model, *seen, objective=objective, mean=mean, tables=train.tables)
     raw = model.factors(objective)
+    raw = _around_the_mean(raw, *seen) if objective.negatives else raw
     biases = raw.user_bias * seen[0], raw.item_bias * seen[1]
     factors = raw.users * seen[0][:, None], raw.items * seen[1][:, None]
     warm = Factors(raw.mean, *biases, *factors, raw.objective, train.tables)
     return implied_ridge(warm, *examples)
+
+
+def _around_the_mean(raw: Factors, users: np.ndarray, items: np.ndarray) -> Factors:
+    """The same scores, with the mean user's part of them in the items' biases, and the mean biases in the mean.
+
+    Zeros are then the mean user's factors, and the mean item's bias; the means are over the rows that are marked.
+    """
+    if not users.any() or not items.any():
+        return raw
+    factors, bias = raw.users[users].mean(axis=0, dtype=np.float64), raw.user_bias[users].mean(dtype=np.float64)
+    item_bias = raw.item_bias + raw.items @ factors
+    level = item_bias[items].mean()
+    own = {"users": raw.users - factors, "user_bias": raw.user_bias - bias, "item_bias": item_bias - level}
+    return dataclasses.replace(raw, mean=raw.mean + bias + level, **own)
 
 
 def objective_of(loss: Loss, train: Ratings, values: np.ndarray) -> Objective:

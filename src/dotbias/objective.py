@@ -275,23 +275,28 @@ def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.n
     """
     positive, others = np.flatnonzero(clicked), np.flatnonzero(~clicked)
     if not len(positive) or not len(others):
-        return np.zeros(a.shape[1])
+        return np.zeros(len(penalty))
     others = others[:: -(-len(positive) * len(others) // MOST_PAIRS)]
-    own, other = a[positive, 1:], a[others, 1:]  # (n, K), (m, K)
-    gap, ridge = offset[positive][:, None] - offset[others], penalty[1:]
+    own: np.ndarray = a[positive, 1:]  # (n, K)
+    other: np.ndarray = a[others, 1:]  # (m, K)
+    gap: np.ndarray = offset[positive][:, None] - offset[others]
+    ridge: np.ndarray = penalty[1:]
 
     def expand(x: np.ndarray) -> tuple[float, np.ndarray]:
         z = gap + (own @ x)[:, None] - other @ x  # (n, m)
         return float(np.logaddexp(0.0, -z).sum()) / len(others) + float(ridge @ x**2), sigmoid(-z)
 
-    x: np.ndarray = np.zeros(own.shape[1])
-    (cost, s), damping = expand(x), 1e-3
+    x, damping = np.zeros(len(ridge)), 1e-3
+    cost, s = expand(x)
     for _ in range(50):
-        bend = s * (1 - s) / (2 * len(others))  # half the curvature, as of the ridge
-        g: np.ndarray = (own.T @ s.sum(1) - other.T @ s.sum(0)) / (2 * len(others)) - ridge * x
-        cross = own.T @ bend @ other
-        h = (own.T * bend.sum(1)) @ own + (other.T * bend.sum(0)) @ other - cross - cross.T + np.diag(ridge)
-        step: np.ndarray = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
+        half, bend = s / (2 * len(others)), s * (1 - s) / (2 * len(others))  # of gradient and curvature, as the ridge
+        pulled: np.ndarray = half.sum(1)
+        pushed: np.ndarray = half.sum(0)
+        bent: np.ndarray = bend.sum(1)
+        bent_back: np.ndarray = bend.sum(0)
+        cross, g = own.T @ bend @ other, own.T @ pulled - other.T @ pushed - ridge * x
+        h = (own.T * bent) @ own + (other.T * bent_back) @ other - cross - cross.T + np.diag(ridge)
+        step = np.linalg.solve(h + damping * np.diag(np.diag(h) + 1e-12), g)
         after, new = expand(x + step)
         if after > cost:
             damping *= 10
@@ -302,7 +307,7 @@ def _pairs(a: np.ndarray, offset: np.ndarray, clicked: np.ndarray, penalty: np.n
         x, cost, s, damping = x + step, after, new, damping / 10
         if small:
             break
-    return np.concatenate([[0.0], x])
+    return np.r_[0.0, x]
 
 
 def _finite(x: float) -> float | None:

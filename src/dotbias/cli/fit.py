@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError, SettingError, did_you_mean
-from ..fitters import AUTO, find
+from ..fitters import AUTO, Fitter, find
 from . import _common as common
 from . import _places as places
 from ._options import Json, Reading, Seed, Threads, reads_data
@@ -112,7 +112,7 @@ def fit(
         log.note(note)
     if out is not None:
         places.check_room(out, _size(ratings))
-    fitter, given = _resolve(fitter, train, budget, log)
+    asked, (fitter, given) = fitter, _resolve(fitter, train, budget, log)
     run, chosen = find(fitter), {**given, **common.parse_settings(settings or [])}
     run.check(chosen)
     again = "; then once more on all, to save that" if out is not None and test is None and split is None else ""
@@ -122,11 +122,22 @@ def fit(
         "seconds": seconds,
         "data": Path(data).name,
         "split": test.name if test is not None else split or "random:0.1",
-        "fitter": fitter,
-        "settings": {**_json_settings(run.defaults()), **_json_settings(chosen), "seed": seed},
     }
     with common.timed(seconds, "fit"):
+        errors = _candidates(train, fitter, seed, budget) if asked == AUTO else {}
+        if errors and fitter != "gibbs":
+            run, chosen = _best(errors, run, chosen, log)
         fitted = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
+        if errors and fitter == "gibbs" and not fitted.stopped:
+            winner, of_winner = _best(errors | _error_of(fitted), run, chosen, log)
+            if winner is not run:
+                run, chosen = winner, of_winner
+                fitted = run_fitter(run, train, None, seed, chosen, log)
+    about |= {
+        "fitter": run.name,
+        "settings": {**_json_settings(run.defaults()), **_json_settings(chosen), "seed": seed},
+    }
+    about |= {"candidates": errors} if errors else {}
     if fitted.stopped:
         _end(fitted, train, about, out if keep_partial else None, json, log)
     result = _measured(fitted, train, held, about, json)
@@ -196,6 +207,30 @@ def _resolve(fitter: str, train: Ratings, budget: str | None, log: Page) -> tupl
     # Its cost by the counts is what chooses; how long the fit will take is measured, and said while it runs.
     log.say("auto: " + re.sub(r": about .*", ".", choice.why) if choice.fitter == "gibbs" else f"auto: {choice.why}")
     return choice.fitter, choice.settings
+
+
+def _candidates(train: Ratings, fitter: str, seed: int, budget: str | None) -> dict[str, float]:
+    """The errors of what auto compares with its choice, on a slice inside train."""
+    from ..checkpoint import key_of
+    from ..solvers import choice
+
+    return choice.candidates_of(train, choice.Choice(fitter, {}, ""), key_of(seed, None), budget or choice.BUDGET)
+
+
+def _error_of(fitted: Fitted) -> dict[str, float]:
+    """The error of gibbs on the same slice."""
+    from ..solvers.choice import error_of_gibbs
+
+    return error_of_gibbs(fitted.scorer)
+
+
+def _best(errors: dict[str, float], run: Fitter, chosen: dict[str, Any], log: Page) -> tuple[Fitter, dict[str, Any]]:
+    """The fitter that errs least on the slice, and its settings; the table that it was chosen by is shown."""
+    from ..solvers.candidates import best, table
+
+    log.say(f"Inside train, mean squared error on ratings held out at random, times not told:\n{table(errors)}")
+    name = best(errors)
+    return (run, chosen) if name == run.name else (find(name), {})
 
 
 def _parts(ratings: Ratings, data: str, test: Path | None, split: str | None, seed: int, reading: Reading) -> Split:

@@ -74,6 +74,7 @@ class Posterior:
         user_side, item_side: for newcomers.
         trace: what was traced along the chains; None once loaded from disk.
         widths: (6,) coefficients of the factor on the variance, as in ``posterior.widths``; none: 1.
+        held_out: kind of row -> mean squared error of guesses on slices of train, while these were held out.
         notes: how the fit went, for people.
         tables: fingerprint of the id tables whose rows these are; None where nobody said.
         kept: the compressed Factors, where they were made before and kept on disk.
@@ -98,6 +99,7 @@ class Posterior:
     item_side: SidePosterior
     trace: Trace | None = None
     widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    held_out: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = field(default=())
     tables: Tables | None = None
     kept: Factors | None = None
@@ -478,6 +480,7 @@ class Posterior:
             "ordinal": self.ordinal,
             "carry": self.sessions.carry,
             "widths": self.widths.tolist(),
+            "held_out": dict(self.held_out),
             "notes": list(self.notes),
             "y_range": [x if np.isfinite(x) else None for x in self.y_range],  # JSON knows no infinity
             "compressed": compressed.settings,
@@ -509,6 +512,7 @@ class Posterior:
             ordinal=settings["ordinal"],
             y_range=(-np.inf if low is None else low, np.inf if high is None else high),
             widths=np.array(settings.get("widths", [])),
+            held_out=dict(settings.get("held_out", {})),
             notes=tuple(settings["notes"]),
             tables=tables,
             kept=kept,

@@ -1,9 +1,9 @@
-"""Which fitter, and why: from the counts alone, so that the answer is the same on every machine.
+"""Which fitter, and why: from the counts, and from a comparison inside train: the same answer on every machine.
 
 Gibbs sampling needs no settings and errs least, but its time grows with ratings × factors × sweeps; stochastic gradient
 descent fits anything that fits in memory. Of clicks, EASE has one setting and no chance in it, but needs items × items;
-implicit ALS takes as many factors as the limits allow. This module knows counts and columns, and estimates; it measures
-nothing.
+implicit ALS takes as many factors as the limits allow. Of ratings, what the counts chose is compared with baselines on
+a slice (``candidates``), and the best is fitted. This module knows counts and columns, and estimates.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from ..checkpoint import key_of
 from ..errors import DataError, SettingError
 from ..features import encode
+from ..files import as_path
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
+from ..rng import key as draw_key
 from ..scorer import Scorer
 from ..settings import Positive, checked
 
 SWEEPS = 900  # of a fit that stops by itself: search, warming up and at most 600 that count
 NS_RATING, NS_ROW = 7.0, 100.0  # per factor and sweep, with histories, features and sessions (bench/LOG.md)
-N_FACTORS = 16
+BUDGET = "1m"
+FACTORS = (24, 16, 8)  # of gibbs: the most that the limits allow
+ORDINAL = 7  # values that a rating takes: so few are stars, whose slices are learned; more are numbers
 EASE_NS = 0.04  # per items³: the inverse; EASE_PAIR_NS for each pair of clicks of one user (bench/LOG.md)
 EASE_PAIR_NS = 3.0
 CLICK_NS, SQUARE_NS = 1.2, 0.1  # of implicit ALS and a pass: per click and factor; per row and squared factors
@@ -55,14 +60,14 @@ class Choice(NamedTuple):
 def auto(
     train: Ratings,
     *,
-    budget: Positive | str = "1m",
+    budget: Positive | str = BUDGET,
     memory: Positive | str = "4GB",
     valid: Ratings | None = None,
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
 ) -> Scorer:
-    """Fit what :func:`choose` chooses: the least error that the limits allow, without a setting to set.
+    """Fit what :func:`choose` chooses, or what errs less on a slice of train: no setting to set.
 
     Args:
         train: the training ratings; side tables and times are used where they are there.
@@ -74,7 +79,8 @@ def auto(
         checkpoint: as in the fitter that is chosen.
 
     Returns:
-        A Posterior (gibbs) or Factors (sgd); of clicks ItemWeights (ease), Factors (implicit_als) or Popular.
+        A Posterior (gibbs) or Factors (sgd, als, bias); of clicks ItemWeights (ease), Factors (implicit_als) or
+        Popular.
 
     Warns:
         StoppedWarning: after Ctrl-C.
@@ -83,15 +89,42 @@ def auto(
         DataError: no ratings, or no finite ones.
         SettingError: a limit that is none; a checkpoint of another fit.
     """
-    from ..baselines import popular
-    from . import ease, gibbs, implicit_als, sgd
+    from ..baselines import bias, popular
+    from . import als, ease, gibbs, implicit_als, sgd
+    from .candidates import best
 
     choice = choose(train, budget=budget, memory=memory)
     fits = {"gibbs": gibbs, "sgd": sgd, "ease": ease, "implicit_als": implicit_als, "popular": popular}
-    return fits[choice.fitter](train, valid=valid, rng=rng, progress=progress, checkpoint=checkpoint, **choice.settings)
+    fits |= {"als": als, "bias": bias}
+    path = None if checkpoint is None else as_path(checkpoint)
+    if not isinstance(rng, int) and (rng is not None or path is None or not path.exists()):
+        rng = draw_key(rng)  # one seed for the candidates' slices and the fit's
+    common: dict[str, Any] = {"valid": valid, "rng": rng, "progress": progress, "checkpoint": checkpoint}
+    errors = candidates_of(train, choice, key_of(rng, path), budget)
+    if choice.fitter != "gibbs":
+        name = best(errors) if errors else choice.fitter
+        return fits[name](train, **common, **(choice.settings if name == choice.fitter else {}))
+    scorer = gibbs(train, **common, **choice.settings)
+    name = best(errors | error_of_gibbs(scorer)) if errors else "gibbs"
+    return scorer if name == "gibbs" else fits[name](train, **(common | {"checkpoint": None}))
 
 
-def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = "4GB") -> Choice:
+def candidates_of(train: Ratings, choice: Choice, key: int, budget: float | str) -> dict[str, float]:
+    """The errors of the baselines on a slice inside train; none for clicks, or where the budget has no room for it."""
+    from .candidates import baseline_errors
+
+    if train.feedback == "clicks":
+        return {}
+    return baseline_errors(train, key, seconds=seconds_of(budget) / (2 if choice.fitter == "sgd" else 4))
+
+
+def error_of_gibbs(scorer: Any) -> dict[str, float]:
+    """The error of a Posterior on the same slice, as served: its time unknown. Of one that held out nothing, 0."""
+    found = scorer.held_out
+    return {"gibbs": found.get("time unknown", found.get("random", 0.0))}
+
+
+def choose(train: Ratings, *, budget: float | str = BUDGET, memory: float | str = "4GB") -> Choice:
     """Gibbs with everything that is there, where an estimate says that the limits allow it; else SGD.
 
     Of clicks: EASE where the limits allow it; else implicit ALS, with as many factors as they allow; else the most
@@ -112,14 +145,16 @@ def choose(train: Ratings, *, budget: float | str = "1m", memory: float | str = 
     if train.feedback == "clicks":
         return _of_clicks(train, most_seconds, allowed)
     most_bytes = min(allowed, 2.0 * LARGEST)
-    (seconds, size), settings = estimate(train), everything(train)
-    cost = _cost(seconds, size)
     limits = f"{most_seconds:.3g} s and {most_bytes / 1e9:.2g} GB"
-    if seconds > most_seconds or size > most_bytes:
-        return Choice("sgd", {}, f"sgd: gibbs would take {cost}, and the limits are {limits}.")
+    costs = {k: estimate(train, k) for k in FACTORS}
+    fitting = [k for k, (seconds, size) in costs.items() if seconds <= most_seconds and size <= most_bytes]
+    if not fitting:
+        return Choice("sgd", {}, f"sgd: gibbs would take {_cost(*costs[FACTORS[-1]])}, and the limits are {limits}.")
+    settings = everything(train)
     used = [*settings["item_features"], *settings["user_features"], *(["sessions"] if settings["sessions"] else [])]
-    why = f"gibbs, with {', '.join([*used, 'histories'])}: {cost}, within {limits}."
-    return Choice("gibbs", {"n_factors": N_FACTORS, **settings}, why)
+    what = f"gibbs with {fitting[0]} factors, {', '.join([*used, 'histories'])}"
+    settings = {"n_factors": fitting[0], **settings}
+    return Choice("gibbs", settings, f"{what}: {_cost(*costs[fitting[0]])}, within {limits}.")
 
 
 def _of_clicks(train: Ratings, seconds: float, memory: float) -> Choice:
@@ -157,22 +192,23 @@ def implicit_estimate(train: Ratings, n_factors: int) -> tuple[float, float]:
 
 
 def everything(train: Ratings) -> dict[str, Any]:
-    """The settings by which gibbs uses all that is there: usable columns of the side tables, histories, sessions."""
+    """The settings by which gibbs uses all that is there: usable columns of side tables, histories, sessions, stars."""
     return {
         "item_features": usable(train.item_table),
         "user_features": usable(train.user_table),
         "histories": True,
         "sessions": train.times is not None,
+        "ordinal": train.values is not None and 2 <= len(np.unique(train.values)) <= ORDINAL,
     }
 
 
-def estimate(train: Ratings) -> tuple[float, float]:
+def estimate(train: Ratings, n_factors: int = FACTORS[0]) -> tuple[float, float]:
     """(seconds on one core, bytes) of a Gibbs fit with histories and all features, from the counts alone."""
     from .gibbs import posterior_nbytes
 
     ns = NS_RATING * len(train) + NS_ROW * (train.n_users + train.n_items)
-    size = posterior_nbytes(train, n_factors=N_FACTORS, histories=True, sessions=train.times is not None)
-    return ns * 1e-9 * N_FACTORS * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
+    size = posterior_nbytes(train, n_factors=n_factors, histories=True, sessions=train.times is not None)
+    return ns * 1e-9 * n_factors * SWEEPS, 2.0 * size  # between keep and twice as many samples are held
 
 
 def seconds_of(budget: float | str) -> float:

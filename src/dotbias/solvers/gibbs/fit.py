@@ -19,6 +19,7 @@ from ...settings import Count, checked
 from ...stopping import Stop, stoppable, warn_stopped
 from .._compile import announce_compile
 from .._threads import sharing
+from ..slices import hold_out
 from . import checkpoint as checkpoints
 from .chain import HyperPrior, start
 from .noise import Halves
@@ -160,10 +161,10 @@ def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
         nothing = train.take(np.zeros(len(train), bool))
         parts = Parts(valid, nothing, nothing)
         return begin(searching=full, probe=prepared.probe(valid), watched=watched, precision=None, parts=parts)
-    out = prepared.held_out(key)
+    out = hold_out(train, key, timed=prepared.timed)
     parts = Parts(*(train.take(slice) for slice in out))
     search = s.noise == "auto" and len(train) >= LEAST_RATINGS
-    searching = prepared.problem(train.take(~(out.random | out.last | out.new))) if search else None
+    searching = prepared.problem(train.take(out.rest)) if search else None
     precision = None if isinstance(s.noise, str) else (prepared.spread / s.noise) ** 2
     probe = prepared.probe(parts.random)
     return begin(searching=searching, probe=probe, watched=watched, precision=precision, parts=parts)
@@ -171,7 +172,8 @@ def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
 
 def _another(prepared: Prepared, first: GibbsRun, key: int) -> GibbsRun:
     """Another chain, from its own start, as long as the first and under the noise that it found."""
-    parts = Parts(*(prepared.train.take(slice) for slice in prepared.held_out(key)))  # not used: nothing is searched
+    out = hold_out(prepared.train, key, timed=prepared.timed)
+    parts = Parts(*(prepared.train.take(slice) for slice in out))  # not used: nothing is searched
     begin = partial(_begin, prepared, first.full, probe=first.probe, watched=first.watched, parts=parts)
     return begin(searching=None, key=key, n_sweeps=len(first.state.trace), precision=first.state.precision)
 

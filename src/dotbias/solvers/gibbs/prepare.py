@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -19,17 +19,6 @@ from .settings import GibbsSettings
 
 MOST_STARS = 20  # more distinct values than this are numbers, not stars
 MOST_NOISE = 1e4  # times the ratings' standard deviation, and the least is that part of it
-SLICE = 0.1, 10_000  # share of train held out at random for the search, and at most how many ratings
-NEW_USERS = 0.03, 300  # share of the users all of whose ratings are held out, and at most how many
-LAST_USERS = 0.2, 1_000  # share of the users whose last fifth is held out
-
-
-class HeldOut(NamedTuple):
-    """Ratings that a search holds out: at random; the last of some users; all of others, (N,) bool each."""
-
-    random: np.ndarray
-    last: np.ndarray
-    new: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,11 @@ class Prepared:
     def standard(self, values: np.ndarray) -> np.ndarray:
         """Values on the sampler's scale."""
         return (values - self.centre) / self.spread
+
+    @property
+    def timed(self) -> bool:
+        """Whether sessions are used."""
+        return bool(len(self.sessions.users))
 
     @property
     def star_edges(self) -> np.ndarray:
@@ -88,22 +82,6 @@ class Prepared:
         """The error of expected ratings (n,), clipped as a Posterior's scores are; both standardised, RMSE is not."""
         scores = np.clip(self.centre + self.spread * expected, *self.train.scale())
         return float(np.sqrt(np.mean((scores - (self.centre + self.spread * values)) ** 2)))
-
-    def held_out(self, key: int) -> HeldOut:
-        """Which ratings of train are held out for the search: disjoint slices, (N,) bool each.
-
-        All ratings of a few users; of a few others, where times are used, the last fifth; of the rest, some at random.
-        """
-        train, rng = self.train, np.random.default_rng(key)
-        active = rng.permutation(np.flatnonzero(train.user_counts))
-        n_new = int(min(NEW_USERS[0] * len(active), NEW_USERS[1]))
-        n_last = int(min(LAST_USERS[0] * len(active), LAST_USERS[1])) if len(self.sessions.users) else 0
-        new = np.isin(train.users, active[:n_new])
-        last = _last_fifth(train, active[n_new : n_new + n_last])
-        random, left = np.zeros(len(train), bool), np.flatnonzero(~new & ~last)
-        n = max(1, min(int(SLICE[0] * len(left)), SLICE[1]))
-        random[rng.choice(left, n, replace=False)] = True
-        return HeldOut(random, last, new)
 
     def _levels(self, y: np.ndarray) -> np.ndarray:
         return np.searchsorted(self.stars, y).astype(np.int32) if len(self.stars) else np.zeros(0, np.int32)
@@ -139,18 +117,6 @@ def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
         tables=(user_table, item_table),
         sessions=_sessions(train) if settings.sessions else Sessions.none(),
     )
-
-
-def _last_fifth(train: Ratings, users: np.ndarray) -> np.ndarray:
-    """The last fifth of the ratings of each of these users (N,) bool: by time, then as they stand."""
-    out = np.zeros(len(train), bool)
-    if not len(users) or train.times is None:
-        return out
-    order = np.lexsort((train.times, train.users))
-    counts = train.user_counts[train.users[order]]
-    place = np.arange(len(order)) - np.repeat(np.cumsum(train.user_counts) - train.user_counts, train.user_counts)
-    out[order] = (place >= np.ceil(0.8 * counts)) & np.isin(train.users[order], users)
-    return out
 
 
 def _sessions(train: Ratings) -> Sessions:

@@ -61,6 +61,7 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
         ordinal=prepared.settings.ordinal,
         y_range=prepared.train.scale(),
         widths=stated.widths,
+        held_out=dict(stated.kinds),
         tables=prepared.train.tables,
     )
 

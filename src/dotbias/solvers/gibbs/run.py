@@ -74,7 +74,7 @@ class GibbsState:
     carry: float = CARRY
     star_noise: float | None = None
     cutpoints: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    kinds: list[list[Any]] = field(default_factory=list)
+    kinds: list[Any] = field(default_factory=list)
     batches: list[np.ndarray] = field(default_factory=list)
     watched: np.ndarray = field(default_factory=lambda: np.zeros(0))
     trace: list[np.ndarray] = field(default_factory=list)

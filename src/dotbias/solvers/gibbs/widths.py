@@ -13,7 +13,7 @@ This module knows scores and values, no chain.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Stated(NamedTuple):
         carry: 0 to 1.
         star_noise: standard deviation of f + noise before cutpoints slice it.
         cutpoints: (L - 1,); none where values are many.
-        kinds: [kind, mean squared error] of the guesses on each slice.
+        kinds: (kind, mean squared error) of the guesses on each slice.
     """
 
     noise: float | None
@@ -60,7 +60,7 @@ class Stated(NamedTuple):
     carry: float
     star_noise: float | None
     cutpoints: np.ndarray
-    kinds: list[list[Any]]
+    kinds: list[tuple[str, float]]
 
 
 class Rows(NamedTuple):
@@ -79,7 +79,7 @@ def state(of_rest: Posterior, parts: Parts, edges: np.ndarray) -> Stated:
     kinds = _kinds(of_rest, parts)
     rows = Rows(*(np.concatenate(column) for column in zip(*kinds.values(), strict=True)))
     noise, widths = fit_widths(rows)
-    errors = [[name, float(np.mean((r.y - np.clip(r.mean, *of_rest.y_range)) ** 2))] for name, r in kinds.items()]
+    errors = [(name, float(np.mean((r.y - np.clip(r.mean, *of_rest.y_range)) ** 2))) for name, r in kinds.items()]
     if not len(edges):
         return Stated(noise, widths, carry, None, edges, errors)
     return Stated(noise, widths, carry, *star_noise(rows, widths, edges, noise), errors)
