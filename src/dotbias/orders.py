@@ -6,11 +6,12 @@
 Guessing a rating and making a list are two questions. Ordered by the rating alone, a list is full of items that few
 people ever choose; what they choose is what a list is for.
 
-P(rated) is an item's share of train's users, (n + 1) / (U + 2) of n ratings (Laplace's rule of succession), the same for
-everybody; a model of who rates what can stand in its place (``Chance``, ``taken``). P(rating >= like | rated) is the
-scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers train's ratings are regressed on the scorer's
-rank z: the rating is taken as normal around a + b z, with the standard deviation of what the regression leaves over. A
-scorer whose rank says how likely an item is chosen (``Chances``), and any scorer of clicks, is ordered by that rank.
+P(rated) is an item's share of train's users, (n + 1) / (U + 2) of n ratings (Laplace's rule of succession), the same
+for everybody; a model of who rates what can stand in its place (``Chance``, ``taken``). P(rating >= like | rated) is
+the scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers train's ratings are regressed on the
+scorer's rank z: the rating is taken as normal around a + b z, with the standard deviation of what the regression
+leaves over. A scorer whose rank says how likely an item is chosen (``Chances``), and any scorer of clicks, is ordered
+by that rank.
 
 This module knows scorers, rows and ratings, no ids. What is recommended and what ``evaluate`` measures is ordered here.
 """
