@@ -13,6 +13,7 @@ At the end: the time and the memory of ranking all users of ML-1M with als (64 f
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -25,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import inv
 
-from dotbias import Ratings, Recommender, Split, datasets, fitters, split, storage
-from dotbias.evaluation import ORDERS, Report, evaluate
+from dotbias import Ratings, Recommender, Split, datasets, fitters, orders, split, storage
+from dotbias.evaluation import Report, evaluate
 from dotbias.metrics import METRICS
 from dotbias.scorer import Chances, Ranks, Scorer, offers
 from dotbias.solvers import als
@@ -106,19 +107,21 @@ def table(title: str, parts: Split, names: list[str]) -> str:
         f"| fitter | order | NDCG@10 | over users | times popular | {' | '.join(COLUMNS[1:])} |",
         "|---" * (4 + len(COLUMNS)) + "|",
     ]
+    who = fitters.find("ease").fit(dataclasses.replace(parts.train, values=None), rng=0)
     for name in names:
-        lines += rows(name, FITTED[name](parts.train, rng=0), parts)
-    lines += rows("EASE on likes (scipy)", Ease(parts.train), parts)
+        lines += rows(name, FITTED[name](parts.train, rng=0), parts, orders.taken(who, parts.train))
+    lines += rows("EASE on likes (scipy)", Ease(parts.train), parts, None)
     return "\n".join(lines) + "\n"
 
 
-def rows(name: str, scorer: Ranks, parts: Split) -> list[str]:
-    """A line for each order; one where the scorer's own rank is what it would be liked by."""
+def rows(name: str, scorer: Ranks, parts: Split, who: orders.Chance | None) -> list[str]:
+    """A line for each order, and one with a model of who rates what; one in all where the scorer is such a model."""
     assert parts.test is not None
+    asked: dict[str, dict] = {"its own": {"order": "rating"}}
+    if not offers(scorer, Chances):
+        asked = {"liked": {}, "liked, P(rated) by ease": {"chance": who}, "rating": {"order": "rating"}}
     given = {"train": parts.train, "metrics": COLUMNS, "like": LIKE}
-    orders = ("its own",) if offers(scorer, Chances) else tuple(ORDERS)
-    asked = {o: "rating" if o == "its own" else o for o in orders}
-    return [row(name, o, evaluate(scorer, parts.test, order=asked[o], **given)) for o in orders]
+    return [row(name, o, evaluate(scorer, parts.test, **given, **more)) for o, more in asked.items()]
 
 
 def row(name: str, order: str, report: Report) -> str:

@@ -9,11 +9,14 @@ import pytest
 
 from dotbias import orders
 from dotbias.baselines import bias, mean, popular
-from dotbias.errors import SettingError
+from dotbias.errors import DataError, SettingError
+from dotbias.evaluation import evaluate
 from dotbias.factors import Factors
+from dotbias.ratings import Ids
+from dotbias.recommender import Recommender
 from dotbias.scorer import Likes, Ranks, Scorer, Stars, Timed
 
-TRAIN, _ = battery.parts()
+TRAIN, TEST = battery.parts()
 USERS = np.array([0, 3, 3, 7], np.int32)
 
 
@@ -90,6 +93,21 @@ def test_another_chance_takes_the_place_of_popularity():
     assert order.pairs(users, items) == pytest.approx(
         [order.every(np.array([u]))[0, i] for u, i in zip(users, items, strict=True)]
     )
+
+
+def test_a_model_of_clicks_says_who_rates_what():
+    clicks = dataclasses.replace(TRAIN, values=None)
+    who, scorer = popular(clicks), bias(TRAIN)
+    chance = orders.taken(who, TRAIN)
+    np.testing.assert_allclose(chance(USERS), who.score_all(USERS) + 0.01 * orders.popularity(TRAIN)(USERS), rtol=1e-6)
+    rec, plain = Recommender(scorer, TRAIN, chance=lambda users: chance(users)[:, ::-1]), Recommender(scorer, TRAIN)
+    assert rec.recommend(11, 5) != plain.recommend(11, 5)
+    assert rec.recommend(11, 5, order="rating") == plain.recommend(11, 5, order="rating")
+    asked = {"train": TRAIN, "metrics": ("ndcg@10",), "n_resamples": 0}
+    own = evaluate(scorer, TEST, order=lambda s, users: orders.liked(s, TRAIN, None, chance).every(users), **asked)
+    assert evaluate(scorer, TEST, chance=chance, **asked).values == own.values
+    with pytest.raises(DataError, match="number their users or items differently"):
+        orders.taken(who, dataclasses.replace(TRAIN, user_ids=Ids(range(500, 580))))
 
 
 class Five:

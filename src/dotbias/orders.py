@@ -4,12 +4,14 @@
     rating    the scorer's own rank: the predicted rating before any clip
 
 Guessing a rating and making a list are two questions. Ordered by the rating alone, a list is full of items that few
-people ever choose; what they choose is what a list is for. P(rated) is an item's share of train's users, (n + 1) /
-(U + 2) of n ratings (Laplace's rule of succession), the same for everybody; any other estimate can stand in its place
-(``Chance``). P(rating >= like | rated) is the scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers
-train's ratings are regressed on the scorer's rank z: the rating is taken as normal around a + b z, with the standard
-deviation of what the regression leaves over. A scorer whose rank says how likely an item is chosen (``Chances``), and
-any scorer of clicks, is ordered by that rank.
+people ever choose; what they choose is what a list is for.
+
+P(rated) is an item's share of train's users, (n + 1) / (U + 2) of n ratings (Laplace's rule of succession), the same
+for everybody; a model of who rates what can stand in its place (``Chance``, ``taken``). P(rating >= like | rated) is
+the scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers train's ratings are regressed on the
+scorer's rank z: the rating is taken as normal around a + b z, with the standard deviation of what the regression
+leaves over. A scorer whose rank says how likely an item is chosen (``Chances``), and any scorer of clicks, is ordered
+by that rank.
 
 This module knows scorers, rows and ratings, no ids. What is recommended and what ``evaluate`` measures is ordered here.
 """
@@ -25,7 +27,7 @@ import numpy as np
 
 from .errors import SettingError, did_you_mean
 from .ratings import Ratings
-from .scorer import Chances, Likes, Part, Ranks, Sampled, Stars, Timed, demand, offers
+from .scorer import Chances, Likes, Part, Ranks, Sampled, Stars, Timed, check_rows, demand, offers
 
 LIKED = 0.4  # of train's ratings reach the default threshold, at least
 TAKEN = "how likely they take it"
@@ -125,6 +127,22 @@ def popularity(train: Ratings) -> Chance:
     """P(rated), the same for everybody: (n + 1) / (U + 2) of an item with n ratings of U users."""
     share = ((train.item_counts + 1) / (int((train.user_counts > 0).sum()) + 2)).astype(np.float32)[None]
     return lambda users: share
+
+
+def taken(scorer: Ranks, train: Ratings) -> Chance:
+    """P(rated) by a scorer of clicks that was fitted on who rated what: its score from 0 up, and a hundredth of
+    popularity, so that items for which it has no number stand in that order.
+
+    Args:
+        scorer: fitted on the same pairs without their values: ``ease(dataclasses.replace(train, values=None))``.
+        train: the ratings.
+
+    Raises:
+        DataError: if the scorer was fitted on other id tables.
+    """
+    check_rows(scorer, train, "train")
+    popular = popularity(train)
+    return lambda users: np.maximum(scorer.score_all(users), 0) + np.float32(0.01) * popular(users)
 
 
 @dataclass(frozen=True, eq=False)

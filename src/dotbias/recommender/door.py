@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
 from ..interpret import top as top_rows
-from ..orders import Order, find_order
+from ..orders import Chance, Order, find_order
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
 from ..scorer import FoldsIn, Part, Ranks, check_rows, demand
@@ -45,6 +45,8 @@ class Recommender:
         settings: the fit's settings, kept when saved.
         metrics: its measured errors, kept when saved.
         log: its training log, kept when saved.
+        chance: P(rated) for the order "liked", such as ``orders.taken`` of a model of clicks; by default an item's
+            share of the users. It is not saved with the model.
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
@@ -59,12 +61,13 @@ class Recommender:
         settings: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
+        chance: Chance | None = None,
     ):
         check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
-        self.record = Record(train)
+        self.record, self.chance = Record(train), chance
         self._orders: dict[tuple[str, float | None], Order] = {}
 
     def __repr__(self) -> str:
@@ -288,7 +291,7 @@ class Recommender:
         """What is asked of every list, checked; an order is made once for each threshold."""
         check_order(order, like, self.train)
         if (order, like) not in self._orders:
-            self._orders[order, like] = find_order(order)(self.scorer, self.train, like)
+            self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.chance)
         return wish_of(n, self.scorer, self._orders[order, like], self.record, dials, filters, choice)
 
     def _blocks(
