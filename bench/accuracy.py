@@ -21,19 +21,12 @@ import torch
 from dotbias import baselines, datasets, split
 from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
 from dotbias.ratings import Ratings
-from dotbias.solvers import als, gibbs, sgd
-from dotbias.solvers.choice import usable
+from dotbias.solvers import als, choice, gibbs, sgd
 
 
 def everything(train: Ratings, *, rng: int, **settings):
     """Gibbs with all that is at hand, whether or not ``auto`` would afford it."""
-    usual = {
-        "histories": True,
-        "sessions": train.times is not None,
-        "item_features": usable(train.item_table),
-        "user_features": usable(train.user_table),
-    }
-    return gibbs(train, rng=rng, **{**usual, **settings})
+    return gibbs(train, rng=rng, **{**choice.everything(train), **settings})
 
 
 SIMPLE: dict[str, Callable] = {
