@@ -156,18 +156,27 @@ def test_every_solver_saves_and_recommends(run, files, fitter):
 def test_auto_is_the_default_and_says_which_and_why(run, files):
     code, out, err = run("fit", "all.csv", "--set", "n_sweeps=5", "--json")
     assert code == 0, err
-    assert "auto: gibbs, with the day, histories.\n" in err
+    assert "auto: gibbs with 24 factors, sessions, histories.\n" in err
     result = json.loads(out)
     assert result["fitter"] == "gibbs"
     assert result["settings"]["histories"] is True
     assert result["settings"]["n_sweeps"] == 5
-    assert "rating's time given" in result["notes"]
+    assert result["times"] == "time unknown" and result["time_given"]["rmse"] > 0
+
+
+def test_auto_shows_what_it_compared_and_takes_the_best(run, files):
+    code, out, err = run("fit", "all.csv", "--json")
+    assert code == 0, err
+    rows = [line.split() for line in err.splitlines() if line.strip().startswith(("gibbs", "als", "sgd", "bias"))]
+    assert len(rows) == 4 and rows == sorted(rows, key=lambda r: float(r[1]))
+    result = json.loads(out)
+    assert result["fitter"] == rows[0][0] and set(result["candidates"]) == {"bias", "als", "sgd"}
 
 
 def test_gibbs_by_name_is_autos_gibbs(run, files):
     few = ("--set", "n_sweeps=5", "--json")
     results = [json.loads(run("fit", "all.csv", *which, *few)[1]) for which in ((), ("--fitter", "gibbs"))]
-    auto, named = ({k: v for k, v in r.items() if k != "seconds"} for r in results)
+    auto, named = ({k: v for k, v in r.items() if k not in ("seconds", "candidates")} for r in results)
     assert auto == named and named["settings"]["histories"] is True and named["settings"]["sessions"] is True
 
 

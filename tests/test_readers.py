@@ -11,9 +11,10 @@ import strategies as mine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dotbias import readers
+from dotbias import readers, split
 from dotbias.errors import DataError, SettingError
 from dotbias.ratings import Ratings
+from dotbias.times import UNKNOWN
 
 
 def file(folder: Path, content: str | bytes, name: str = "r.csv") -> Path:
@@ -482,3 +483,25 @@ def test_clicks_of_parquet_and_frames(tmp_path):
     for clicks in (Ratings.from_frame(frame), Ratings.from_parquet(tmp_path / "c.parquet")):
         assert clicks.counts.tolist() == [3, 1]
     assert Ratings.from_frame(frame, count=False, rating=False).counts is None
+
+
+# Times that are missing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", ["", "null", " ", "NaT"])
+def test_a_rating_without_a_time_is_counted_and_unknown(tmp_path, nothing):
+    path = file(tmp_path, f"user,item,rating,time\n1,2,3,1614834367\n1,3,4,{nothing}\n2,3,4,1614920767\n")
+    ratings = Ratings.from_csv(path)
+    assert ratings.times.tolist() == [1614834367, UNKNOWN, 1614920767]
+    assert any("1 of 3 ratings have no time" in note for note in ratings.notes)
+    assert ratings.to_frame()["time"].to_list() == [1614834367, None, 1614920767]
+    assert Ratings.from_frame(ratings.to_frame()).times.tolist() == ratings.times.tolist()
+    assert "2021-03-04 to 2021-03-05" in ratings._repr_html_()
+    with pytest.raises(DataError, match="1 of 3 ratings have no time"):
+        split.by_time(ratings, test=0.4)
+
+
+def test_a_column_without_any_time_is_refused(tmp_path):
+    path = file(tmp_path, "user,item,rating,time\n1,2,3,\n1,3,4,\n")
+    with pytest.raises(DataError, match="is no time"):
+        Ratings.from_csv(path)

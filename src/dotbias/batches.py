@@ -13,6 +13,7 @@ import torch
 
 from .errors import SettingError
 from .ratings import Ratings
+from .times import filled
 
 
 class Batch(NamedTuple):
@@ -70,7 +71,7 @@ class Batches:
         self.ratings, self.bs, self.with_times = ratings, check_bs(bs), times
         self.values = torch.tensor(ratings.explicit(), device=device)
         self.users, self.items = (torch.tensor(c, device=device) for c in (ratings.users, ratings.items))
-        self.times = None if ratings.times is None or not times else torch.tensor(ratings.times, device=device)
+        self.times = None if ratings.times is None or not times else torch.tensor(filled(ratings.times), device=device)
 
     def __len__(self) -> int:
         return -(-len(self.users) // self.bs)

@@ -30,6 +30,7 @@ from .progress import Progress
 from .ratings import Ratings
 from .rng import Rng, numpy_rng
 from .settings import Count, NotNegative, Positive, Share, checked
+from .times import filled
 
 MOST_BATCHES = 500  # of an epoch, where a fitter chooses the batch size
 EPS = 1e-8  # Adam's, in units of standardised ratings
@@ -346,4 +347,5 @@ def _inner_mean(train: Ratings, padding: float) -> float:
 def _time_scale(train: Ratings) -> tuple[float, float]:
     if train.times is None:
         raise DataError("these ratings have no times.", hint="name a time column, or leave times=False.")
-    return float(train.times.mean()), float(train.times.std()) or 1.0
+    known = filled(train.times)
+    return float(known.mean()), float(known.std()) or 1.0

@@ -15,6 +15,7 @@ import torch
 from .batches import Batch, check_bs
 from .errors import DataError, SettingError, check_not_negative
 from .ratings import Ratings, check_same_tables
+from .times import filled
 
 FINEST = 2**40  # the sum of all items' weights: finer than any draw can tell
 
@@ -124,7 +125,7 @@ class ClickBatches:
         users, items = (torch.tensor(c, device=device).long() for c in (clicks.users, clicks.items))
         kept = self._comparable(users)
         self.users, self.items = users[kept], items[kept]
-        stamps = None if clicks.times is None or not times else torch.tensor(clicks.times, device=device)
+        stamps = None if clicks.times is None or not times else torch.tensor(filled(clicks.times), device=device)
         self.times = None if stamps is None else stamps[kept]
 
     def _comparable(self, users: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from . import readers
 from .errors import DataError, SettingError, arg, check_not_negative, check_positive
 from .files import as_path
 from .ids import Ids, Tables
+from .times import UNKNOWN
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -42,7 +43,7 @@ class Ratings:
         users: (N,) int32 rows into ``user_ids``.
         items: (N,) int32 rows into ``item_ids``.
         values: (N,) float32, or None for implicit feedback (that a pair is here is all that is known).
-        times: (N,) int64 seconds since 1970 UTC, or None.
+        times: (N,) int64 seconds since 1970 UTC, ``times.UNKNOWN`` where nobody said when; or None.
         user_ids: row -> the user's own id.
         item_ids: row -> the item's own id.
         user_table: side table, row for row with ``user_ids``, or None.
@@ -297,8 +298,8 @@ class Ratings:
     def _repr_html_(self) -> str:
         """What a notebook shows: counts, scale, times, the first five ratings."""
         when = ""
-        if self.times is not None and len(self):
-            first, last = (str(np.datetime64(int(t), "s"))[:10] for t in (self.times.min(), self.times.max()))
+        if self.times is not None and len(known := self.times[self.times != UNKNOWN]):
+            first, last = (str(np.datetime64(int(t), "s"))[:10] for t in (known.min(), known.max()))
             when = f", rated from {first} to {last}"
         frame = self.take(np.arange(min(5, len(self)))).to_frame()
         titles = self.item_titles
@@ -416,7 +417,7 @@ class Ratings:
         if self.counts is not None:
             columns["count"] = pl.Series(self.counts)
         if self.times is not None:
-            columns["time"] = pl.Series(self.times)
+            columns["time"] = pl.Series(self.times).replace(UNKNOWN, None)
         return pl.DataFrame(columns)
 
     def fingerprint(self) -> str:

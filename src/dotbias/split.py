@@ -26,6 +26,7 @@ import polars as pl
 from .errors import DataError, SettingError
 from .ratings import Ids, Ratings, check_is_ratings
 from .rng import Rng, numpy_rng
+from .times import UNKNOWN
 
 HOLES = "fill the holes: what would people give to the rest of what they rated?"
 NEXT = "the next ratings of people we know: what do they give to what they rate last?"
@@ -267,6 +268,9 @@ def by_time(ratings: Ratings, *, test: float | None = 0.2, valid: float | None =
     _check(ratings, test, valid)
     if ratings.times is None:
         raise DataError("these ratings have no times.", hint="name the column: time=…; or use split.random.")
+    if n_unknown := int((ratings.times == UNKNOWN).sum()):
+        what = f"{n_unknown:,} of {len(ratings):,} ratings have no time, so they are neither early nor late."
+        raise DataError(what, hint="leave them out: ratings.take(ratings.times != times.UNKNOWN); or use split.random.")
     ordered, n = np.sort(ratings.times), len(ratings)
     held = np.zeros(n, np.int8)
     n_test = _count(test, n)

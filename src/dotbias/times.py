@@ -30,6 +30,14 @@ def days_of(times: np.ndarray) -> np.ndarray:
     return np.where((times == UNKNOWN) | (times == NOW), times, times // DAY)
 
 
+def filled(times: np.ndarray) -> np.ndarray:
+    """Times (N,) whose unknown ones are the mean of the others, for models that need a number; all unknown: 0."""
+    unknown = times == UNKNOWN
+    if not unknown.any():
+        return times
+    return np.where(unknown, 0 if unknown.all() else int(times[~unknown].mean()), times)
+
+
 def as_times(times: Times, n: int) -> np.ndarray | None:
     """Times of n ratings (n,) int64, or None where all are unknown.
 

@@ -19,6 +19,7 @@ from ..ratings import Ratings
 from ..rng import Rng
 from ..scorer import Chances, FoldsIn, Ranks, Scorer, State, Stored
 from ..settings import Positive, checked
+from ..times import filled
 
 DAY = 86_400  # seconds
 
@@ -137,7 +138,8 @@ def popular(
     if half_life is not None:
         if train.times is None:
             raise SettingError(f"half_life is {half_life!r}, but these ratings have no times.", hint="name time=….")
-        age = (train.times.max() - train.times) / (DAY * half_life)  # in half-lives
+        known = filled(train.times)
+        age = (known.max() - known) / (DAY * half_life)  # in half-lives
         counts = np.bincount(train.items, np.exp2(-age), train.n_items)
     if train.values is None:
         otherwise, guesses = 0.0, train.item_counts / (train.user_counts > 0).sum()

@@ -64,6 +64,35 @@ def describe(ratings: Ratings) -> str:
     return f"{count(len(ratings), kind)} of {sides}"
 
 
+def measured(
+    scorer: Any, held: Ratings, train: Ratings, *, times: str | None, **asked: Any
+) -> tuple[Report, dict[str, float]]:
+    """(the report as the model is served, its errors with the rating's time given).
+
+    Unless ``times`` says otherwise, held-out ratings that all came after train are guessed for now, and others without
+    their times. The second is empty where the scorer uses no times, or was just told them.
+    """
+    from ..evaluation import DEFAULT, evaluate
+    from ..scorer import Timed, offers
+    from ..split import NEXT
+
+    if times is None:
+        both = held.times is not None and train.times is not None and len(held) > 0
+        later = both and held.times.min() > train.times.max()  # type: ignore[union-attr]
+        times = "now" if later or held.question == NEXT else "unknown"
+    report = evaluate(scorer, held, train=train, times=times, **asked)  # type: ignore[arg-type]
+    errors = [name for name in report.values if name in DEFAULT]
+    if times == "given" or not errors or held.times is None or not offers(scorer, Timed):
+        return report, {}
+    return report, dict(evaluate(scorer, held, train=train, metrics=errors, n_resamples=0).values)
+
+
+def say_given(page: Page, given: dict[str, float]) -> None:
+    """The errors with the rating's time given, beside those that were served."""
+    if given:
+        page.say(f"With the rating's time given: {', '.join(f'{n.upper()} {x:.4f}' for n, x in given.items())}.")
+
+
 def show_report(page: Page, report: Report) -> None:
     """The figures as a table, and what they are of."""
     heads, *rows = report.rows()

@@ -124,7 +124,8 @@ def fit(
         "split": test.name if test is not None else split or "random:0.1",
     }
     with common.timed(seconds, "fit"):
-        errors = _candidates(train, fitter, seed, budget) if asked == AUTO else {}
+        # settings are of the fitter that the counts chose: with them, there is nothing to compare
+        errors = _candidates(train, fitter, seed, budget) if asked == AUTO and not settings else {}
         if errors and fitter != "gibbs":
             run, chosen = _best(errors, run, chosen, log)
         fitted = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
@@ -169,15 +170,16 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
 
 def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
-    from ..evaluation import evaluate, metrics_for
+    from ..evaluation import metrics_for
 
-    seconds = about["seconds"]
+    seconds, asked = about["seconds"], metrics_for(held, train, shown=True)
     with common.timed(seconds, "evaluate"):
-        report = evaluate(fitted.scorer, held, train=train, metrics=metrics_for(held, train, shown=True))
+        report, given = common.measured(fitted.scorer, held, train, times=None, metrics=asked)
     if not json:
         common.show_report(Page(), report)
+        common.say_given(Page(), given)
         Page().say(f"fitted in {seconds['fit']:.2f} s, loaded in {seconds['load']:.2f} s.")
-    return {**report.to_dict(), **about}
+    return {**report.to_dict(), **({"time_given": given} if given else {}), **about}
 
 
 def _end(fitted: Fitted, train: Ratings, about: dict[str, Any], out: Path | None, json: bool, log: Page) -> None:

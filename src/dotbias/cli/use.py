@@ -31,8 +31,9 @@ def evaluate(
         str | None, typer.Option("--metrics", help="Others than by default, such as ndcg@10,recall@20.")
     ] = None,
     times: Annotated[
-        str, typer.Option("--times", help="What the model is told of their times: given, unknown or now.")
-    ] = "given",
+        str | None,
+        typer.Option("--times", help="What the model is told of their times: given, unknown or now; else as served."),
+    ] = None,
     order: Order = "liked",
     like: Like = None,
     json: Json = False,
@@ -42,7 +43,6 @@ def evaluate(
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
     """
     from .. import storage
-    from ..evaluation import evaluate as measure
     from ..evaluation import metrics_for
 
     if test is None or file is not None:
@@ -57,15 +57,17 @@ def evaluate(
     _say_if_stopped(stored.metrics)
     asked = metrics_for(held, stored.ratings, shown=True) if metrics is None else metrics.replace(",", " ").split()
     with common.timed(seconds, "evaluate"):
-        report = measure(stored.scorer, held, train=stored.ratings, metrics=asked, order=order, like=like, times=times)  # type: ignore[arg-type]
+        options = {"metrics": asked, "order": order, "like": like, "times": times}
+        report, given = common.measured(stored.scorer, held, stored.ratings, **options)
     if json:
         settings = dict(stored.settings)
         fitter = settings.pop("fitter", None)
         seconds["fit"] = stored.metrics.get("seconds", {}).get("fit")  # as it was when the model was fitted
         extra = {"n_train": len(stored.ratings), "seconds": seconds, "fitter": fitter, "settings": settings}
-        Page().json({**report.to_dict(), **extra})
+        Page().json({**report.to_dict(), **({"time_given": given} if given else {}), **extra})
     else:
         common.show_report(Page(), report)
+        common.say_given(Page(), given)
 
 
 def similar(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ratings import Ratings
+from ..times import UNKNOWN
 
 DAY = 86_400  # seconds
 COUNTS = ("0", "1-4", "5-19", "20-99", "100+")
@@ -83,7 +84,7 @@ def facets(test: Ratings, train: Ratings | None, users: np.ndarray) -> list[Face
         Facet("item_ratings", COUNTS, np.digitize(item_counts, _COUNT_EDGES).astype(np.int8)[test.items]),
         Facet("known", KNOWN, known, np.where(user_counts[users] == 0, 1, 0)),
     ]
-    if test.times is None or train.times is None:
+    if test.times is None or train.times is None or (test.times == UNKNOWN).any() or (train.times == UNKNOWN).any():
         return found
     since = np.digitize(test.times - train.times.max(), _SINCE_EDGES).astype(np.int8)
     return [*found, Facet("session", ("known", "new"), _new_session(test, train)), Facet("since_train", SINCE, since)]

@@ -11,6 +11,7 @@ import polars as pl
 
 from ..errors import DataError, SettingError, arg, did_you_mean
 from ..ids import as_ids, missing, refuse, texts
+from .times import NOTHING as SPELL_MISSING
 from .times import seconds
 
 NAMES = {
@@ -49,7 +50,6 @@ NAMES = {
     ),
 }
 Columns = dict[str, Any]  # role -> the name or position asked for; None: recognise it; False: there is none
-SPELL_MISSING = ("null", "na", "n/a", "nan", "none", "<na>", "nat")  # in lower case
 EITHER = {"rating": "count", "count": "rating"}  # there is the one or the other
 MOST_STARS = 100  # no scale of ratings goes further
 WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # text that a whole number prints as: not 007

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from ..errors import DataError, arg
 from ..ids import refuse, texts
+from ..times import UNKNOWN
 
 UNITS = (  # up to which size (the year 5138), what a number counts, how many of them a second has
     (10**11, "seconds", 1),
@@ -31,6 +33,7 @@ NAMED = {  # words in the names of columns that may hold times
     *("time", "timestamp", "date", "datetime", "day", "when", "created", "updated"),
     *("datum", "zeit", "zeitpunkt", "fecha", "tijd", "heure"),
 }
+NOTHING = ("null", "na", "n/a", "nan", "none", "<na>", "nat")  # words for no time, in lower case
 EPOCH = 10**8  # seconds: smaller ones, of 1970 to 1973, are no times of today
 YEAR_1 = -62_135_596_800  # seconds from 1970 to 0001-01-01
 DAY = 86_400
@@ -38,6 +41,35 @@ Where = Callable[[int], str]
 
 
 def seconds(column: pl.Series, where: Where, name: str) -> tuple[pl.Series, tuple[str, ...]]:
+    """Times (N,) as Int64 seconds since 1970 UTC, UNKNOWN where there is none, and what was found, for people.
+
+    Args and errors as in :func:`all_seconds`; a column without a single time is refused.
+    """
+    empty = _empty(column)
+    n = int(empty.sum())
+    if not n or n == len(column):
+        return all_seconds(column, where, name)
+    known = np.flatnonzero(~empty.to_numpy())
+    found, notes = all_seconds(column.gather(known), lambda i: where(int(known[i])), name)
+    out = np.full(len(column), UNKNOWN)
+    out[known] = found.to_numpy()
+    said = f"{n:,} of {len(column):,} ratings have no {name}: their time is taken as unknown."
+    return pl.Series(column.name, out), (said, *notes)
+
+
+def _empty(column: pl.Series) -> pl.Series:
+    """Where a column has no time at all: null, NaN, blank text or a word for nothing."""
+    if column.dtype == pl.Object:
+        column = texts(column.to_list(), column.name)
+    if column.dtype.is_float():
+        return column.is_null() | column.is_nan().fill_null(False)
+    if column.dtype != pl.String:
+        return column.is_null()
+    bare = column.str.strip_chars().str.to_lowercase()
+    return (column.is_null() | bare.is_in(["", *NOTHING])).fill_null(True)
+
+
+def all_seconds(column: pl.Series, where: Where, name: str) -> tuple[pl.Series, tuple[str, ...]]:
     """Times (N,) as Int64 seconds since 1970 UTC, and what was found, for people.
 
     Args:
