@@ -169,7 +169,8 @@ class Report:
             lines.append(f"popular: the most {most}")
         if self.question is not None:
             lines.append(f"The split asks: {self.question}")
-        return [*lines, *self.notes]
+        notes = [f"Guessed with: {note}." if note == self.times else note for note in self.notes]
+        return [*lines, *notes]
 
     def _cold(self) -> str:
         """How many ratings are of users or items that train never saw, for people."""
