@@ -252,8 +252,8 @@ def test_users_and_interactions():
 
 def samples(s=40):
     rng = np.random.default_rng(0)
-    nothing = np.zeros((s, 1, 1 + K), np.float32)
-    side = SidePosterior((), (), (), nothing[:, :0], nothing, nothing + 1, has_history=False, shrink=20)
+    nothing, more = np.zeros((s, 1, 1 + K), np.float32), {"has_history": False, "shrink": 20, "typical": np.zeros(0)}
+    side = SidePosterior((), (), (), nothing[:, :0], nothing, nothing + 1, **more)
     base = PLAIN
     arrays = {n: (getattr(base, n) + rng.normal(0, 0.1, (s, *getattr(base, n).shape))).astype(np.float32)
               for n in ("user_bias", "item_bias", "users", "items")}  # fmt: skip

@@ -96,7 +96,9 @@ for level in (0.5, 0.8, 0.95):
 # --8<-- [start:where]
 low, high = posterior.interval(test.users, test.items, level=0.8)
 inside = (low <= test.values) & (test.values <= high)
-_, variance = posterior.moments(test.users, test.items)  # of the prediction, without noise
+variance = posterior.moments(
+    test.users, test.items
+).variance  # of the prediction, without noise
 n_seen = train.item_counts[test.items]
 groups = {
     "none": n_seen == 0,

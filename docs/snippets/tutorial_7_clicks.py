@@ -15,14 +15,17 @@ train, valid, test = parts.train, parts.valid, parts.test
 from dotbias.negatives import ClickBatches
 
 batch = next(ClickBatches(train, bs=3, negatives=2).shuffled(0))
-for user, item, value in zip(batch.users.tolist(), batch.items.tolist(), batch.values.tolist(), strict=True):
+columns = (c.tolist() for c in (batch.users, batch.items, batch.values))
+for user, item, value in zip(*columns, strict=True):
     print(f"user {user:3}  item {item:4}  {value:.0f}")
 # --8<-- [end:batch]
 
 # --8<-- [start:fit]
 from dotbias import EmbeddingDotBias, Learner, losses, schedules
 
-model = EmbeddingDotBias(train.n_users, train.n_items, n_factors=32, rng=0)  # no y_range: its output are log-odds
+model = EmbeddingDotBias(
+    train.n_users, train.n_items, n_factors=32, rng=0
+)  # no range: log-odds
 learner = Learner(model, train, loss=losses.bce, bs=512, rng=0)
 learner.fit(10, schedules.one_cycle(0.02), l2=1e-5, progress=False)
 # --8<-- [end:fit]
@@ -50,10 +53,14 @@ def model_of(kind, **settings):
 
 
 scorers = {
-    "dot product, bce": fitted(model_of(EmbeddingDot, n_factors=32, init="library"), losses.bce),
+    "dot product, bce": fitted(
+        model_of(EmbeddingDot, n_factors=32, init="library"), losses.bce
+    ),
     "with biases, bce": learner.scorer(),
     "with biases, bpr": fitted(model_of(EmbeddingDotBias, n_factors=32), losses.bpr),
-    "the net, bce": fitted(model_of(EmbeddingNet, n_factors=32, hidden=(32,), hidden_dropout=0.2), losses.bce),
+    "the net, bce": fitted(
+        model_of(EmbeddingNet, n_factors=32, hidden=(32,), hidden_dropout=0.2), losses.bce
+    ),
 }
 for name, scorer in scorers.items():
     print(f"{name:18} NDCG@10 {evaluate(scorer, valid, train=train).values['ndcg@10']:.3f}")
@@ -63,7 +70,8 @@ for name, scorer in scorers.items():
 from dotbias.baselines import knn, popular
 from dotbias.solvers import implicit_als
 
-scorers = {"popular": popular(train), "knn": knn(train), "implicit_als": implicit_als(train, n_factors=32, rng=0)}
+scorers = {"popular": popular(train), "knn": knn(train)}
+scorers["implicit_als"] = implicit_als(train, n_factors=32, rng=0)
 for name, scorer in scorers.items():
     print(f"{name:18} NDCG@10 {evaluate(scorer, valid, train=train).values['ndcg@10']:.3f}")
 # --8<-- [end:solvers]
@@ -103,7 +111,9 @@ for answer in door.recommend_for({door.find_item("GoldenEye"): 1}, n=5):
 # --8<-- [start:counts]
 import polars as pl
 
-plays = pl.DataFrame({"user": ["ann", "ann", "bob"], "song": ["Heroes", "Hurt", "Hurt"], "plays": [12, 1, 3]})
+plays = pl.DataFrame(
+    {"user": ["ann", "ann", "bob"], "song": ["Heroes", "Hurt", "Hurt"], "plays": [12, 1, 3]}
+)
 listened = Ratings.from_frame(plays, item="song")
 print(listened, listened.counts)
 print(listened.notes[0])

@@ -28,6 +28,7 @@ class SidePosterior(NamedTuple):
         prior_precision: the same shape.
         has_history: whether the first group is the history: what the row rated, or who rated it.
         shrink: of the history's weights, as in ``features.history_weight``.
+        typical: (F,) each feature's average weight over the rows of train that have ratings.
     """
 
     names: tuple[str, ...]
@@ -38,6 +39,7 @@ class SidePosterior(NamedTuple):
     prior_precision: np.ndarray
     has_history: bool
     shrink: float
+    typical: np.ndarray
 
 
 class PosteriorPart(NamedTuple):
@@ -113,6 +115,7 @@ def fold_in(
     S, K = len(given.mean), side.prior_mean.shape[2] - 1
     place, weight = feature_rows(side, features or {})
     known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
+    known = known + _not_told(side, features or {}, n)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
     told = known + history * history_weight(max(n, 1), side.shrink)
     mean, drawn = _own(np.asarray(values, np.float64), told, prior, given)
@@ -122,6 +125,20 @@ def fold_in(
         extra = [_history_column(x, n, own=mine, side=s) for mine, s in columns]
         parts += [x[:, 0], np.concatenate([x[:, 1:], *extra], 1)]
     return PosteriorPart(*parts, n_told=n)
+
+
+def _not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.ndarray:
+    """What is expected (S, 1 + K) of columns that were not given, and of a history of which n ratings are told.
+
+    That of the average row of train; of the history, the share shrink/(n + shrink) that the told part leaves open.
+    """
+    weight = side.typical.astype(np.float64)
+    for g, (column, first, last) in enumerate(side.groups):
+        if g == 0 and side.has_history:
+            weight[first:last] *= side.shrink / max(n + side.shrink, 1e-9)
+        elif column in features:
+            weight[first:last] = 0.0
+    return np.einsum("sfk,f->sk", side.features, weight)
 
 
 def _own(values: np.ndarray, known: np.ndarray, prior: Own, given: Given) -> tuple[np.ndarray, np.ndarray]:

@@ -486,7 +486,7 @@ class Posterior:
             "compressed": compressed.settings,
         }
         for name, side in (("user_side", self.user_side), ("item_side", self.item_side)):
-            arrays |= {f"{name}.{part}": getattr(side, part) for part in _SIDE_ARRAYS}
+            arrays |= {f"{name}.{part}": getattr(side, part) for part in (*_SIDE_ARRAYS, "typical")}
             words = ("names", "groups", "scales", "has_history", "shrink")
             settings[name] = {word: _listed(getattr(side, word)) for word in words}
         return State("posterior", arrays, settings)
@@ -559,7 +559,9 @@ def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[st
     scales = tuple((str(c), float(m), float(s)) for c, m, s in words["scales"])
     has_history = words["has_history"] if "has_history" in words else words["has_bag"]  # version 0.1 said bag
     shrink = float(words.get("shrink", 0.0))  # version 0.1 had none
-    return SidePosterior(tuple(words["names"]), groups, scales, has_history=has_history, shrink=shrink, **parts)
+    typical = arrays.get(f"{name}.typical", np.zeros(len(words["names"]), np.float32))
+    more = {"has_history": has_history, "shrink": shrink, "typical": typical}
+    return SidePosterior(tuple(words["names"]), groups, scales, **parts, **more)
 
 
 def _listed(value: Any) -> Any:

@@ -77,6 +77,8 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "user_side.features": Array("S F J+1"),
         "user_side.prior_mean": Array("S G J+1"),
         "user_side.prior_precision": Array("S G J+1"),
+        "user_side.typical": Array("F", optional=True),
+        "item_side.typical": Array("E", optional=True),
         "item_side.features": Array("S E J+1"),
         "item_side.prior_mean": Array("S H J+1"),
         "item_side.prior_precision": Array("S H J+1"),

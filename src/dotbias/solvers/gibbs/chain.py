@@ -134,8 +134,8 @@ def sweep(p: Problem, c: Chain, *, key: int, noise: float | None, prior: HyperPr
 def effective(s: ProblemSide, w: SideWeights, *, held_out: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Each row's bias (R,) and factors (R, K), features included.
 
-    ``held_out``: as pairs outside the ratings see them. Histories have grown by the pair, and a row without ratings is
-    at its prior's mean, not at a draw of it.
+    ``held_out``: as pairs outside the ratings see them. Histories have grown by the pair; a row without ratings is at
+    its prior's mean, not at a draw of it, and has the history of the average row, since its own is only not known yet.
     """
     own_bias, own = _own_at_prior(s, w) if held_out else (w.bias, w.factors)
     if not len(s.group):
@@ -148,12 +148,15 @@ def effective(s: ProblemSide, w: SideWeights, *, held_out: bool = False) -> tupl
 
 
 def _own_at_prior(s: ProblemSide, w: SideWeights) -> tuple[np.ndarray, np.ndarray]:
-    """Own bias (R,) and factors (R, K), of rows without ratings the prior's mean."""
+    """Own bias (R,) and factors (R, K); of rows without ratings the prior's mean, and the average row's history."""
     cold = np.diff(s.starts) == 0
     if not cold.any():
         return w.bias, w.factors
-    bias = np.where(cold, w.bias_mean[0], w.bias).astype(np.float32)
-    return bias, np.where(cold[:, None], w.factor_mean[:1], w.factors)
+    history = slice(0, s.groups[0][2] if s.has_history else 0)
+    mean = w.bias_mean[0] + s.typical[history] @ w.feature_bias[history]
+    factors = w.factor_mean[0] + s.typical[history] @ w.feature_factors[history]
+    bias = np.where(cold, mean, w.bias).astype(np.float32)
+    return bias, np.where(cold[:, None], factors.astype(np.float32), w.factors)
 
 
 def residuals(p: Problem, c: Chain, effects: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

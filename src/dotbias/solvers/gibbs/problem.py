@@ -27,6 +27,7 @@ class ProblemSide(NamedTuple):
         group: (F,) int32 which group a feature is of, from 0.
         groups: (name, first feature, one past its last), the history first where there is one.
         has_history: whether the first group is the history.
+        typical: (F,) float32: each feature's average weight over the rows that have ratings.
         centred: (1 + groups,) whether the prior's mean is 0: of own rows, then of each group.
     """
 
@@ -44,6 +45,7 @@ class ProblemSide(NamedTuple):
     group: np.ndarray
     groups: tuple[tuple[str, int, int], ...]
     has_history: bool
+    typical: np.ndarray
     centred: tuple[bool, ...]
 
     @property
@@ -117,6 +119,7 @@ def _side(
     in_history = index < (history.n_features if history is not None else 0)
     grown = history_weight(count + 1.0)[row]
     held_out = np.where(in_history, grown, weight).astype(np.float32)
+    typical = np.bincount(index, np.where(count[row] > 0, weight, 0.0), n_features)
     by_row, by_feature = np.lexsort((index, row)), np.lexsort((row, index))
     return ProblemSide(
         starts=_starts(count),
@@ -133,6 +136,7 @@ def _side(
         group=np.repeat(np.arange(len(groups)), [z - a for _, a, z in groups]).astype(np.int32),
         groups=tuple(groups),
         has_history=has_history,
+        typical=(typical / max(int((count > 0).sum()), 1)).astype(np.float32),
         centred=(False, *(has_history and g == 0 for g in range(len(groups)))),
     )
 

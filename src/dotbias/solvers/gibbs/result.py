@@ -80,6 +80,7 @@ def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.nd
         prior_precision=arrays[f"{name}.prior_precision"],
         has_history=side.has_history,
         shrink=SHRINK,
+        typical=side.typical,
     )
 
 
