@@ -560,7 +560,7 @@ def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[st
     has_history = words["has_history"] if "has_history" in words else words["has_bag"]  # version 0.1 said bag
     shrink = float(words.get("shrink", 0.0))  # version 0.1 had none
     typical = arrays.get(f"{name}.typical", np.zeros(len(words["names"]), np.float32))
-    more = {"has_history": has_history, "shrink": shrink, "typical": typical}
+    more: dict[str, Any] = {"has_history": has_history, "shrink": shrink, "typical": typical}
     return SidePosterior(tuple(words["names"]), groups, scales, **parts, **more)
 
 
