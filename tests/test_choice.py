@@ -4,6 +4,7 @@ import datetime
 import sys
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import battery
 import clicks_battery
@@ -15,7 +16,7 @@ from dotbias import datasets, fitters, solvers
 from dotbias.errors import SettingError, StoppedWarning
 from dotbias.posterior import Posterior
 from dotbias.ratings import Ids, Ratings
-from dotbias.solvers import choice, sgd
+from dotbias.solvers import candidates, choice, sgd
 
 
 @pytest.mark.parametrize("check", battery.CHECKS, ids=lambda c: c.__name__)
@@ -46,7 +47,11 @@ def test_small_data_get_gibbs_with_what_is_there(world):
 
 def test_limits_choose_and_are_told(world):
     seconds, size = choice.estimate(world.ratings)
-    assert choice.choose(world.ratings, budget=seconds * 1.01, memory=size * 1.01).fitter == "gibbs"
+    most = choice.choose(world.ratings, budget=seconds * 1.01, memory=size * 1.01)
+    assert most.fitter == "gibbs" and most.settings["n_factors"] == 24
+    fewer = choice.choose(world.ratings, budget=seconds * 0.99)
+    assert fewer.fitter == "gibbs" and fewer.settings["n_factors"] == 16 and "16 factors" in fewer.why
+    seconds, size = choice.estimate(world.ratings, choice.FACTORS[-1])
     for limits in ({"budget": seconds * 0.99}, {"memory": size * 0.99}):
         chosen = choice.choose(world.ratings, **limits)
         assert chosen.fitter == "sgd" and chosen.settings == {}
@@ -56,7 +61,9 @@ def test_limits_choose_and_are_told(world):
 
 def test_more_memory_than_gibbs_takes_is_not_promised(world, monkeypatch):
     monkeypatch.setattr(
-        sys.modules["dotbias.solvers.gibbs.settings"], "LARGEST", choice.estimate(world.ratings)[1] / 2 - 1
+        sys.modules["dotbias.solvers.gibbs.settings"],
+        "LARGEST",
+        choice.estimate(world.ratings, choice.FACTORS[-1])[1] / 2 - 1,
     )
     assert choice.choose(world.ratings, memory="64GB").fitter == "sgd"
 
@@ -78,10 +85,12 @@ def test_a_limit_that_is_none(world, wrong):
 
 def test_auto_fits_what_is_chosen(world, tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(solvers, "gibbs", lambda train, **settings: given.append(settings))
+    monkeypatch.setattr(
+        solvers, "gibbs", lambda train, **settings: given.append(settings) or SimpleNamespace(held_out={})
+    )
     choice.auto(world.ratings, rng=3, checkpoint="fit")
     common = {"valid": None, "rng": 3, "progress": None, "checkpoint": "fit"}
-    assert given == [{**common, "n_factors": 16, **choice.everything(world.ratings)}]
+    assert given == [{**common, "n_factors": 24, **choice.everything(world.ratings)}]
     few, steps, path = world.ratings.take(np.arange(300)), [], tmp_path / "fit.safetensors"
     fitted = fitters.find(fitters.AUTO).fit(few, budget=1e-9, rng=0, valid=few, progress=steps.append, checkpoint=path)
     assert np.array_equal(fitted.users, sgd(few, rng=0).users)
@@ -163,7 +172,8 @@ def test_a_column_with_nan_breaks_nothing():
     assert set(choice.usable(with_nan)) <= {"nan"}
 
 
-def test_auto_fits_whatever_the_side_tables_hold(world):
+def test_auto_fits_whatever_the_side_tables_hold(world, monkeypatch):
+    monkeypatch.setattr(candidates, "baseline_errors", lambda *a, **k: {})  # of so few ratings biases may win
     few = replace(world.ratings.take(np.arange(400)), item_table=table(OF_NO_USE | TEACHES | {"nan": [1.0, np.nan]}))
     steps = []
     scorer = choice.auto(few, rng=0, progress=steps.append)

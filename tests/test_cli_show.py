@@ -123,6 +123,7 @@ def lines(monkeypatch, rows, heads=HEADS, *, width=None, encoding="utf-8"):
 
 @pytest.mark.parametrize("width", [40, 80, 200, None])
 def test_numbers_are_never_cut_and_titles_give_way(monkeypatch, width):
+    monkeypatch.delenv("COLUMNS", raising=False)
     title = "The Lord of the Rings: The Return of the King, extended and restored " * 2
     rows = [(123_456, "4.123456", title), (7, "3.5", "日本語" * 30), (8, "1.25", None)]
     shown = lines(monkeypatch, rows, width=width)

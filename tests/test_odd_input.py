@@ -273,7 +273,7 @@ def test_hostile_arguments_of_calls(folder, name, value):
         ("log", [True, "3", [1], {1: 2}]),
         ("settings saved", ["3", True]),
         ("log saved", [True, [1]]),
-        ("metrics", [None, [1], b"x", 1, "rmse", {}]),
+        ("metrics", [[1], b"x", 1, "rmse", {}]),
         ("order", [[1], None, {}, b"x", "zzz"]),
         ("take", ["3", None, 0.5, 3, [0.5], [10**9], [[1]], slice(0, 3), [10**30], [True]]),
         ("train", [5, None, "x"]),

@@ -3,7 +3,8 @@
 # --8<-- [start:data]
 import numpy as np
 
-from dotbias import Ratings, als, auto, gibbs, sgd, split
+from dotbias import Ratings, als, gibbs, sgd, split
+from dotbias.solvers.choice import everything
 
 ratings = Ratings.from_csv("ratings.csv").with_item_table("movies.csv")
 train, _, test = split.random(ratings, test=0.1, rng=0)
@@ -23,7 +24,7 @@ for fit in (sgd, als, gibbs):
 # --8<-- [end:ids]
 
 # --8<-- [start:everything]
-posterior = auto(train, rng=0)
+posterior = gibbs(train, rng=0, **everything(train))  # what auto fits, where it is the best
 print(type(posterior).__name__, rmse(posterior))
 # --8<-- [end:everything]
 

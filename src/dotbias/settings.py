@@ -86,7 +86,9 @@ def check(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
         hint = annotation(function, name)
         if name in parameters and not fits(value, hint):
             default = parameters[name].default
-            known = None if default is inspect.Parameter.empty else f"the default is {name}={_shown(default)}."
+            known = f"the default is {name}={_shown(default)}."
+            if default is inspect.Parameter.empty:
+                known = f"give {describe(hint)}."
             raise SettingError(f"{name} is {value!r}; it must be {describe(hint)}.", hint=known)
 
 

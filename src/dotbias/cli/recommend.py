@@ -125,14 +125,14 @@ def _write(door: Recommender, out: Path, n: int, asked: dict[str, Any], threads:
         Page().say(f"{out}: {frame.height:,} rows for {count(n_users, 'user')}", wrap=False)
 
 
-def _to_bytes(frame: pl.DataFrame, suffix: str) -> bytes:
+def _to_bytes(table: pl.DataFrame, suffix: str) -> bytes:
     from ..readers import guarded
 
     buffer = io.BytesIO()
     if suffix == ".parquet":
-        frame.write_parquet(buffer)
+        table.write_parquet(buffer)
     else:
-        guarded(frame).write_csv(buffer, quote_style="non_numeric")
+        guarded(table).write_csv(buffer, quote_style="non_numeric")
     return buffer.getvalue()
 
 
