@@ -85,9 +85,8 @@ def test_a_limit_that_is_none(world, wrong):
 
 def test_auto_fits_what_is_chosen(world, tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(
-        solvers, "gibbs", lambda train, **settings: given.append(settings) or SimpleNamespace(held_out={})
-    )
+    nothing = SimpleNamespace(held_out={})
+    monkeypatch.setattr(solvers, "gibbs", lambda train, **settings: given.append(settings) or nothing)
     choice.auto(world.ratings, rng=3, checkpoint="fit")
     common = {"valid": None, "rng": 3, "progress": None, "checkpoint": "fit"}
     assert given == [{**common, "n_factors": 24, **choice.everything(world.ratings)}]
@@ -183,8 +182,9 @@ def test_auto_fits_whatever_the_side_tables_hold(world, monkeypatch):
 
 def test_at_hand_for_the_real_data(data):
     assert choice.choose(datasets.load("ml-100k")).fitter == "gibbs"
-    assert choice.choose(datasets.load("ml-1m")).fitter == "sgd"
-    assert choice.choose(datasets.load("ml-1m"), budget="5m").fitter == "gibbs"
+    assert choice.choose(datasets.load("ml-1m")).settings["n_factors"] == 8  # what a minute affords
+    assert choice.choose(datasets.load("ml-1m"), budget="5m").settings["n_factors"] == 24
+    assert choice.choose(datasets.load("ml-1m"), budget="30s").fitter == "sgd"
 
 
 # Clicks --------------------------------------------------------------------------------------------------------------
