@@ -159,8 +159,8 @@ class Report:
         """Lines on what the figures are of."""
 
         clicks = self.order is not None and self.like is None
-        what = "clicks" if clicks else "ratings"
-        lines = [f"{self.n_test:,} {what} of {self.n_users:,} users; {self._cold()}."]
+        what, whose = ("click" if clicks else "rating"), "user" + "s" * (self.n_users != 1)
+        lines = [f"{self.n_test:,} {what}{'s' * (self.n_test != 1)} of {self.n_users:,} {whose}; {self._cold()}."]
         if self.order is not None:
             relevant = "each held-out click" if clicks else f"held-out ratings of {self.like:g} and more"
             lines.append(f"Lists: the whole catalogue, order: {self.order}; relevant: {relevant}.")
