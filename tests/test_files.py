@@ -1,5 +1,6 @@
 """Paths are paths; pipes are read once, whole, and never for ever; what unpacks too far is refused; clear errors."""
 
+import base64
 import contextlib
 import gzip
 import io
@@ -256,6 +257,35 @@ def test_what_pyarrow_writes_is_understood(options):
     assert parquet.size_of(content.getvalue(), "x").rows == 5000
 
 
+ABORTS = base64.b64decode(  # three ratings, two bytes of a page changed: polars 2.1 asks for 2^61 bytes, and aborts
+    b"UEFSMRUEFTAVOkwVBhUAAAAotS/9IBilAABgAQACAAMAAAAAAAAAAgBg4AFgARUAFRQVJiwVBhUQFQYVBhw2ACgIAwAAAAAAAAAY"
+    b"CAEAAAAAAAAAAAAAKLUv/SAKUQAAAgAAAAYBAgMkABUEGTUABhAZGAR1c2VyFQwWBhawARa0ASZcJggcNgAoCAMAAAAAAAAAGAgB"
+    b"AAAAAAAAAAAAFQQVHhUwTBUGFQAAACi1L/0gD3kAAAEAAABhAQAAAGIBAAAAYxUAFRQVJiwVERUQFQYVBhw2ACgBYxgBYQAAACi1"
+    b"L/0gClEAAAIAAAAGAQIDJAAVDBk1AAYQGRgEaXRlbRUMFgYWggEWpgEmiAMmvgIcNgAoAWMYAWEAABUAFTwVRiwVBhUAFQYVBhw2"
+    b"ACgIAAAAAAAACEAYCAAAAAAAAPA/AAAAKLUv/SAe1QAAmAIAAAAGAQDwPwBAAAAAAAAACEACAGDGBYwVChklAAYZGAZyYXRpbmcV"
+    b"DBYGFo4BFpgBErYEPDYAKAgAAAAAAAAIQBgIAAAAAAAA8D8AABkRAhkYCAEAAAAAAAAAGRgIAwAAAAAAAAAVABkWAAAZEQIZGAFh"
+    b"GRgBYxUAGRYAABkRAhkYCAAAAAAAAPA/GRgIAAAAAAAACEAVABkWAAAZHBZcFXgWAAAAGRwWiAMVXBYAAAAZHBa2BBWYARYAAAAV"
+    b"AhlMSARyb290FQYAFQQlAhgEdXNlcgAVDCUCGARpdGVtJQBMHAAAABUKJQIYBnJhdGluZwAWBhkcGTwmqAIcFQQZNQAGEBkYBHVz"
+    b"ZXIVDBYGFrABFswBJlwmCBw2ACgIAwAAAAAAAAAYCAEAAAAAAAAAAAAW1gcVFBa4BhU+ACauBBwVDBk1AAYQGRgEaXRlbRUMFgYW"
+    b"ggEWpgEmiAMmvgIcNgAoAWMYAWEAABbqBxUWFvYGFSIAJs4FHBUKGSUABhkYBnJhdGluZxUMFgYWjgEWmAEmtgQ8NgAoCAAAAAAA"
+    b"AAhAGAgAAAAAAADwPwAAFoAIFRgWmAcVPgAWwAMWBiYIFooEFAAAGRwYDEFSUk9XOnNjaGVtYRi0Ai8vLy8vOTBBQUFBRUFBQUE4"
+    b"di8vL3hRQUFBQUVBQUVBQUFBS0FBc0FDQUFLQUFRQStQLy8vd3dBQUFBSUFBZ0FBQUFFQUFNQUFBQm9BQUFBT0FBQUFBUUFBQUNR"
+    b"Ly8vL0lBQUFBQkFBQUFBSUFBQUFBUU1BQUFBQUFBRDYvLy8vQWdBR0FBWUFCQUFHQUFBQWNtRjBhVzVuQUFEQS8vLy9IQUFBQUJB"
+    b"QUFBQUlBQUFBQVJRQUFBQUFBQUQ4Ly8vL0JBQUVBQVFBQUFCcGRHVnRBQUFBQU96Ly8vODRBQUFBSUFBQUFCZ0FBQUFCQWdBQUVB"
+    b"QVNBQVFBRUFBUkFBZ0FBQUFNQUFBQUFBRDAvLy8vUUFBQUFBRUFBQUFJQUFrQUJBQUlBQVFBQUFCMWMyVnlBQT09ABhOUG9sYXJz"
+    b"IChweXRob24pIHZlcnNpb24gMi4xLjAgKGJ1aWxkIDdmOTAyYmQzZmZkMjdmZjgyZDE0Mjc4YTA5YTI5NWZmMmY3YWVkOTIpGTwc"
+    b"AAAcAAAcAAAArQIAAFBBUjE="
+)
+
+
+def test_parquet_that_ends_a_process_is_refused(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(ABORTS)
+    for source in (ABORTS, tmp_path / "x.parquet"):
+        with pytest.raises(DataError, match="reading it ends the process") as e:
+            parquet.read(source, "x.parquet")
+        assert e.value.hint
+
+
 @given(st.data())
 def test_damaged_parquet_is_a_clear_error(data):
     """Its footer, or its end: within a page, polars aborts the process on some lengths, which nothing can catch."""
@@ -265,7 +295,7 @@ def test_damaged_parquet_is_a_clear_error(data):
         content[data.draw(st.integers(max(footer, 0), len(content) - 1))] = data.draw(st.integers(0, 255))
     content = bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
     with contextlib.suppress(DotbiasError):
-        parquet.read(content, "x")
+        parquet.read(content, "x", sealed=True)
 
 
 # Writing -----------------------------------------------------------------------------------------------------------

@@ -272,7 +272,7 @@ def _table(role: str, content: bytes, data: dict[str, Any]) -> pl.DataFrame:
         raise ModelFileError(f"{role} has {rows:,} rows, not {expected:,}.")
     if role == "log" and rows * len(parquet.names(content, role)) > LOG_CELLS:
         raise ModelFileError(f"the log has {rows:,} rows; no training log is that long.")
-    table = parquet.read(content, role)
+    table = parquet.read(content, role, sealed=True)
     if role == "interactions":
         _check_columns(table, role, INTERACTIONS, ("user", "item"))
         if "value" in table.columns and not bool(table["value"].is_finite().all()):
