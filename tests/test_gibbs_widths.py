@@ -1,11 +1,13 @@
 """Slices held out of train, and what is fitted on them: planted noise, planted stars, a planted carry."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from dotbias.checkpoint import key_of
 from dotbias.datasets import planted
 from dotbias.posterior import slices
 from dotbias.solvers import candidates, choice, gibbs
@@ -13,6 +15,7 @@ from dotbias.solvers.gibbs.widths import LEVEL, Rows, fit_widths, star_noise
 from dotbias.solvers.slices import hold_out
 from dotbias.times import DAY, NOW
 
+fit_module = sys.modules["dotbias.solvers.gibbs.fit"]  # the name in the package is the function
 WORLD = planted(300, 80, n_ratings=9000, n_factors=2, noise=0.4, rng=3).ratings
 
 
@@ -101,3 +104,20 @@ def test_auto_takes_the_best_of_its_candidates(monkeypatch):
     monkeypatch.setattr(candidates, "baseline_errors", lambda *a, **k: {"bias": 0.0, "als": 1.0})
     fitted = choice.auto(WORLD.take(np.arange(3000)), rng=0)
     assert type(fitted).__name__ == "Factors" and fitted.n_factors == 0  # the biases, which were said to win
+
+
+@pytest.mark.parametrize("days", [1, 5], ids=["one session each", "several"])
+def test_candidates_are_compared_on_the_ratings_that_gibbs_holds_out(monkeypatch, days):
+    """Also where sessions are the users again, so that gibbs uses none."""
+    world, seen = replace(WORLD, times=np.arange(len(WORLD)) % days * DAY), {"gibbs": [], "candidates": []}
+    for name, module in (("gibbs", fit_module), ("candidates", candidates)):
+
+        def noted(*args, name=name, **options):
+            seen[name].append(hold_out(*args, **options))
+            return seen[name][-1]
+
+        monkeypatch.setattr(module, "hold_out", noted)
+    gibbs(world, n_factors=1, sessions=True, n_sweeps=2, keep=2, rng=3)
+    candidates.baseline_errors(world, key_of(3, None), seconds=60)
+    for ours, theirs in zip(seen["gibbs"][0], seen["candidates"][0], strict=True):
+        assert np.array_equal(ours, theirs)

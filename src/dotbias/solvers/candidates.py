@@ -13,6 +13,7 @@ import numpy as np
 from ..ratings import Ratings
 from .als import als
 from .gibbs.fit import LEAST_RATINGS
+from .gibbs.prepare import sessions_of
 from .sgd import sgd
 from .slices import hold_out
 
@@ -35,7 +36,7 @@ def baseline_errors(train: Ratings, key: int, *, seconds: float) -> dict[str, fl
     from ..baselines import bias  # not above: the fitters of this room are ready before those of that one
 
     baselines = {"bias": bias, "als": als, "sgd": sgd}
-    out = hold_out(train, key, timed=train.times is not None)
+    out = hold_out(train, key, timed=bool(len(sessions_of(train).users)))  # as gibbs does
     rest, part, left = train.take(out.rest), train.take(out.random), seconds
     found: dict[str, float] = {}
     for name, ns in sorted(NS_RATING.items(), key=lambda pair: pair[1]):

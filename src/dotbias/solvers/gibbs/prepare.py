@@ -115,11 +115,11 @@ def prepare(settings: GibbsSettings, train: Ratings) -> Prepared:
         spread=spread,
         stars=_stars(np.unique(y), ordinal=settings.ordinal),
         tables=(user_table, item_table),
-        sessions=_sessions(train) if settings.sessions else Sessions.none(),
+        sessions=sessions_of(train) if settings.sessions else Sessions.none(),
     )
 
 
-def _sessions(train: Ratings) -> Sessions:
+def sessions_of(train: Ratings) -> Sessions:
     """Train's sessions; none where no user has two of them, so that they would be the users again."""
     if train.times is None:
         return Sessions.none()
