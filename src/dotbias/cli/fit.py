@@ -126,14 +126,8 @@ def fit(
     with common.timed(seconds, "fit"):
         # settings are of the fitter that the counts chose: with them, there is nothing to compare
         errors = _candidates(train, fitter, seed, budget) if asked == AUTO and not settings else {}
-        if errors and fitter != "gibbs":
-            run, chosen = _best(errors, run, chosen, log)
-        fitted = run_fitter(run, train, held if out and (test or split) else None, seed, chosen, log)
-        if errors and fitter == "gibbs" and not fitted.stopped:
-            winner, of_winner = _best(errors | _error_of(fitted), run, chosen, log)
-            if winner is not run:
-                run, chosen = winner, of_winner
-                fitted = run_fitter(run, train, None, seed, chosen, log)
+        watched = held if out and (test or split) else None
+        run, chosen, fitted = _fit_the_best(errors, run, chosen, train, watched, seed, log)
     about |= {
         "fitter": run.name,
         "settings": {**_json_settings(run.defaults()), **_json_settings(chosen), "seed": seed},
@@ -209,6 +203,30 @@ def _resolve(fitter: str, train: Ratings, budget: str | None, log: Page) -> tupl
     # Its cost by the counts is what chooses; how long the fit will take is measured, and said while it runs.
     log.say("auto: " + re.sub(r": about .*", ".", choice.why) if choice.fitter == "gibbs" else f"auto: {choice.why}")
     return choice.fitter, choice.settings
+
+
+def _fit_the_best(
+    errors: dict[str, float],
+    run: Fitter,
+    chosen: dict[str, Any],
+    train: Ratings,
+    watched: Ratings | None,
+    seed: int,
+    log: Page,
+) -> tuple[Fitter, dict[str, Any], Fitted]:
+    """The fitter that errs least inside train, its settings, and its fit; without ``errors``, the one that was chosen.
+
+    Gibbs tells its error only once it is fitted; where another has less, that one is fitted in its place.
+    """
+    if errors and run.name != "gibbs":
+        run, chosen = _best(errors, run, chosen, log)
+    fitted = run_fitter(run, train, watched, seed, chosen, log)
+    if not errors or run.name != "gibbs" or fitted.stopped:
+        return run, chosen, fitted
+    winner, of_winner = _best(errors | _error_of(fitted), run, chosen, log)
+    if winner is not run:
+        fitted = run_fitter(winner, train, watched, seed, of_winner, log)
+    return winner, of_winner, fitted
 
 
 def _candidates(train: Ratings, fitter: str, seed: int, budget: str | None) -> dict[str, float]:
