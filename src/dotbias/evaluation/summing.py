@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
-from ..orders import Chance, find_order, threshold
+from ..orders import find_order, threshold
 from ..ratings import Ratings
 from ..scorer import Chances, Ranks, Scorer, Timed, offers
 from ..times import NOW, UNKNOWN
@@ -35,7 +35,7 @@ class Ask(NamedTuple):
     order: str | ranked.Order
     like: float | None
     times: Asked = "given"
-    chance: Chance | None = None
+    clicks: Ranks | None = None
 
     @property
     def order_name(self) -> str:
@@ -149,7 +149,7 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
         if kind == "lists":
             assert train is not None  # ask_for has seen to it
             seen = ranked.Seen.of(train, test.n_users)
-            order = ranked.every(scorer, train, ask.order, ask.like, ask.chance)
+            order = ranked.every(scorer, train, ask.order, ask.like, ask.clicks)
             given[kind] = ranked.rank(order, test, seen, users, metrics=ask.lists, like=ask.like)
         else:
             given[kind] = scored.BY_KIND[kind](scorer, test, times)
