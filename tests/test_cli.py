@@ -15,6 +15,7 @@ from dotbias.cli import app, main
 COMMANDS = [
     "demo",
     "fit",
+    "compare",
     "evaluate",
     "recommend",
     "predict",

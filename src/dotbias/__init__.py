@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, __getattr__ bel
     from .errors import DotbiasError as DotbiasError
     from .evaluation import cross_validate as cross_validate
     from .evaluation import evaluate as evaluate
+    from .experiments import compare as compare
     from .factors import Factors as Factors
     from .gradient import collab_learner as collab_learner
     from .gradient import fit_dot as fit_dot
@@ -57,12 +58,24 @@ _HOMES = {
     "learner": ("Learner",),
     "gradient": ("collab_learner", "fit_dot", "fit_dot_bias", "fit_net"),
     "evaluation": ("cross_validate", "evaluate"),
+    "experiments": ("compare",),
     "recommender": ("Prediction", "Recommender"),
     "errors": ("DotbiasError",),
 }
 _TORCH = ("models", "learner", "gradient")  # these need the extra
 _ROOMS = (
-    *("baselines", "callbacks", "datasets", "evaluation", "fitters", "interpret", "losses", "metrics", "optim"),
+    *(
+        "baselines",
+        "callbacks",
+        "datasets",
+        "evaluation",
+        "experiments",
+        "fitters",
+        "interpret",
+        "losses",
+        "metrics",
+        "optim",
+    ),
     *("plots", "schedules", "scorer", "settings", "solvers", "split", "steps", "storage", "workbook"),
 )
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
