@@ -19,7 +19,7 @@ from .errors import DataError
 from .ids import Tables
 from .objective import Objective, Ridge, Side
 from .scorer import Account, Asks, Bilinear, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored
-from .shares import Step, gains, step_of
+from .shares import HalfStep, gains, moments, step_of
 
 _BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
@@ -177,15 +177,15 @@ class Factors:
             weights: (I,) how much it matters to know what the user would give each item.
         """
         step, (bias, factors) = self._step(*told, ahead=1), gather(np.asarray(items), self.item_bias, self.items)
-        every, asked = (np.c_[np.ones(len(q)), q].astype(np.float64) for q in (self.items, factors))
+        asked, one = np.c_[np.ones(len(factors)), factors].astype(np.float64), np.ones(len(factors))
         if self.objective.link == "identity":
-            return gains(step.covariance, asked, every, weights, np.ones(len(asked)))
+            return gains(step.covariance, asked, moments(self.items, weights), one)
         z = self.mean + bias + asked @ step.x
-        slope = self.objective.slope(self.mean + self.item_bias + every @ step.x)
-        information = self.objective.bend(z, self.objective.squash(z), np.ones(len(z)))[1]
-        return gains(step.covariance, asked, every, weights * slope**2, information)
+        slope = self.objective.slope(self.mean + step.x[0] + self.item_bias + self.items @ step.x[1:])
+        information = self.objective.bend(z, self.objective.squash(z), one)[1]
+        return gains(step.covariance, asked, moments(self.items, weights * slope**2), information)
 
-    def _step(self, rows: np.ndarray, values: np.ndarray, *, ahead: int = 0) -> Step:
+    def _step(self, rows: np.ndarray, values: np.ndarray, *, ahead: int = 0) -> HalfStep:
         """A user's half-step; with the ridge of so many ratings more."""
         offset, factors, values, more = self._told("user", rows, values)
         given: dict[str, Any] = {"count": len(rows) + ahead, **more}

@@ -23,7 +23,7 @@ import numpy as np
 from .objective import MOST_PAIRS, Objective, sigmoid
 
 
-class Step(NamedTuple):
+class HalfStep(NamedTuple):
     """A user's half-step at its answer.
 
     Attributes:
@@ -46,7 +46,7 @@ def step_of(
     weights: np.ndarray | None = None,
     gram: np.ndarray | None = None,
     count: float | None = None,
-) -> Step:
+) -> HalfStep:
     """A user's half-step, taken apart; arguments as in ``Objective.half_step``."""
     offset, values = np.asarray(offset, np.float64), np.asarray(values, np.float64)
     a = np.c_[np.ones(len(other)), other].astype(np.float64)  # (n, 1 + K)
@@ -59,16 +59,16 @@ def step_of(
         w = values**objective.confidence.count_power
         h = np.zeros((len(x), len(x))) if gram is None else np.pad(objective.confidence.unseen * gram, ((1, 0), (1, 0)))
         covariance = inverse(h + (a.T * w) @ a, penalty)
-        return Step(x, a * w[:, None] @ covariance, covariance)
+        return HalfStep(x, a * w[:, None] @ covariance, covariance)
     if objective.loss == "pairs":
         penalty[0] = np.inf
         h, pulls = _of_pairs(a, offset, x, values > 0)
         covariance = inverse(h, penalty)
-        return Step(x, pulls @ covariance, covariance)
+        return HalfStep(x, pulls @ covariance, covariance)
     w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
     pull, bend = objective.bend(offset + a @ x, values, w)
     covariance = inverse((a.T * bend) @ a, penalty)
-    return Step(x, a * (bend * (a @ x) + pull)[:, None] @ covariance, covariance)
+    return HalfStep(x, a * (bend * (a @ x) + pull)[:, None] @ covariance, covariance)
 
 
 def inverse(h: np.ndarray, penalty: np.ndarray) -> np.ndarray:
@@ -98,25 +98,30 @@ def _of_pairs(a: np.ndarray, offset: np.ndarray, x: np.ndarray, clicked: np.ndar
     return h, pulls
 
 
-def gains(
-    covariance: np.ndarray, asked: np.ndarray, every: np.ndarray, weights: np.ndarray, information: np.ndarray
-) -> np.ndarray:
+def gains(covariance: np.ndarray, asked: np.ndarray, total: np.ndarray, information: np.ndarray) -> np.ndarray:
     """What share of the variance of all scores one more rating takes away.
 
     Args:
         covariance: (1 + K, 1 + K) of the row, in units of the noise's variance.
         asked: (m, 1 + K) items that may be asked for: 1, then factors.
-        every: (I, 1 + K) all items.
-        weights: (I,) how much each item's variance counts.
+        total: (1 + K, 1 + K) of all items, as :func:`moments` gives it.
         information: (m,) half the curvature of each answer's loss: 1 for squares and the identity.
 
     Returns:
         (m,) float64, from 0 to 1.
     """
-    total = (every.T * weights) @ every  # (1 + K, 1 + K)
     whole = float((covariance * total).sum())
     if whole <= 0:
         return np.zeros(len(asked))
     reach = asked @ covariance  # (m, 1 + K)
     taken = information * np.einsum("mk,mk->m", reach @ total, reach)
     return taken / (1 + information * np.einsum("mk,mk->m", reach, asked)) / whole
+
+
+def moments(factors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Σ_j w_j a_j a_jᵀ with a = (1, q), of factors (I, K) and weights (I,): (1 + K, 1 + K) float64."""
+    w = weights.astype(factors.dtype)
+    weighed, out = factors * w[:, None], np.empty((1 + factors.shape[1],) * 2)
+    out[0, 0], out[1:, 1:] = weights.sum(dtype=np.float64), factors.T @ weighed
+    out[0, 1:] = out[1:, 0] = weighed.sum(0, dtype=np.float64)
+    return out

@@ -16,6 +16,7 @@ import numpy as np
 from ..features import history_weight
 from ..scorer import Account, Case
 from ..shares import gains as gains_of
+from ..shares import moments
 from .newcomers import Own, SidePosterior, feature_rows, not_told, with_session
 
 if TYPE_CHECKING:
@@ -129,12 +130,13 @@ def gains(
     """What share of the variance of all scores a rating of each item would take away (m,), the mean over samples."""
     prior = with_session(Own.of(posterior.user_side), posterior.sessions)
     samples = np.unique(np.linspace(0, posterior.n_samples - 1, min(ASKED, posterior.n_samples)).astype(int))
-    every, total = np.arange(len(posterior.item_counts)), np.zeros(len(items))
+    total = np.zeros(len(items))
     for s in samples.tolist():
         noise = float(posterior.fit_noise[s]) ** 2
-        a, q = _items_of(posterior, s, told[0])[0], _items_of(posterior, s, every)[0]
+        a, asked = _items_of(posterior, s, told[0])[0], _items_of(posterior, s, items)[0]
         covariance = np.linalg.inv(a.T @ a + noise * np.diag(prior.precision[s]))
-        total += gains_of(covariance, q[items], q, weights, np.ones(len(items)))
+        every = moments(posterior.items[s, :, : posterior.n_own], weights)
+        total += gains_of(covariance, asked, every, np.ones(len(items)))
     return total / len(samples)
 
 

@@ -25,7 +25,7 @@ from .histories import Known, item_row, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
-from .questions import DIVISIVE, Question, asked
+from .questions import DIVISIVE, Question, gains_and_chances
 from .reasons import Explanation, explained
 from .record import Record
 from .where import Where
@@ -418,11 +418,12 @@ class Recommender:
         allowed = filters.allowed.copy()
         allowed[known.rows] = False
         items = np.flatnonzero(allowed)
-        found = asked(self.scorer, self.train, known, items, self.chance or popular_chance(self.train), row)
-        best = np.argsort(-finite(found.gain * found.chance), kind="stable")[:n]
+        chance = self.chance or popular_chance(self.train)
+        gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row)
+        best = np.argsort(-finite(gain * p), kind="stable")[:n]
         rows = items[best]
-        columns = self.record.ids(rows), self.record.titles_of(rows), found.gain[best], found.chance[best]
-        answer = Answer(map(Question, columns[0], columns[1], columns[2].tolist(), columns[3].tolist()))
+        names = self.record.ids(rows), self.record.titles_of(rows)
+        answer = Answer(map(Question, *names, gain[best].tolist(), p[best].tolist()))
         notes = [None if offers(self.scorer, Asks) else DIVISIVE, filters.note(n, len(answer), len(items))]
         answer.note = " ".join(filter(None, notes)) or None
         answer.order = "what their rating would teach, times the chance that they know it"

@@ -38,14 +38,9 @@ class Question(NamedTuple):
     chance: float
 
 
-class Asked(NamedTuple):
-    """Gains and chances of candidate items, (m,) float64 each."""
-
-    gain: np.ndarray
-    chance: np.ndarray
-
-
-def asked(scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int) -> Asked:
+def gains_and_chances(
+    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What a rating of each of the items (m,) would teach of a user who told ``known``; how likely they know it.
 
     Args:
@@ -55,6 +50,9 @@ def asked(scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance
         items: candidates.
         chance: P(rated).
         user: their row, -1 for a newcomer.
+
+    Returns:
+        (m,) float64 each.
     """
     p = chance(np.array([user]))
     every = p[0].astype(np.float64)
@@ -63,7 +61,7 @@ def asked(scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance
         gain = scorer.gains((known.rows, known.values), items, weights)
     else:
         gain = divisive(train)[items]
-    return Asked(gain, every[items])
+    return gain, every[items]
 
 
 def divisive(train: Ratings) -> np.ndarray:
