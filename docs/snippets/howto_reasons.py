@@ -7,7 +7,7 @@ title = next(t for t in ratings.item_titles if t.startswith("GoldenEye"))
 
 # --8<-- [start:explain]
 model = Recommender(als(ratings, rng=0), ratings)
-why = model.explain(15, title, n=3)
+why = model.explain(1, title, n=3)
 
 print(f"{why.served:.2f}  {why.title}")
 for name, value in why.parts:

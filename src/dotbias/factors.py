@@ -182,15 +182,15 @@ class Factors:
             noise: variance of a rating around its score.
         """
         step, (bias, factors) = self._step(*told), gather(np.asarray(items), self.item_bias, self.items)
-        if self.objective.loss == "squared":
-            step = step._replace(covariance=known(step.information, self.spread, noise))
+        squared = self.objective.loss == "squared"
+        covariance = known(step.information, self.spread, noise) if squared else step.covariance
         asked, one = np.c_[np.ones(len(factors)), factors].astype(np.float64), np.ones(len(factors))
         if self.objective.link == "identity":
-            return gains(step.covariance, asked, moments(self.items, weights), one)
+            return gains(covariance, asked, self._moments(weights), one)
         z = self.mean + bias + asked @ step.x
         slope = self.objective.slope(self.mean + step.x[0] + self.item_bias + self.items @ step.x[1:])
         information = self.objective.bend(z, self.objective.squash(z), one)[1]
-        return gains(step.covariance, asked, moments(self.items, weights * slope**2), information)
+        return gains(covariance, asked, moments(self.items, weights * slope**2), information)
 
     @cached_property
     def spread(self) -> np.ndarray:
@@ -198,6 +198,20 @@ class Factors:
         rows = np.c_[self.user_bias, self.users].astype(np.float64)
         rows = rows[rows.any(1)]  # cold ones are zero
         return np.cov(rows.T, bias=True).reshape((1 + self.n_factors,) * 2) if len(rows) > 1 else np.eye(rows.shape[1])
+
+    def _moments(self, weights: np.ndarray) -> np.ndarray:
+        """``shares.moments`` of the items, kept for the weights that were asked for last."""
+        key = weights.tobytes()
+        found = self._kept.get(key)
+        if found is None:
+            found = moments(self.items, weights)
+            self._kept.clear()
+            self._kept[key] = found
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[bytes, np.ndarray]:
+        return {}
 
     def _step(self, rows: np.ndarray, values: np.ndarray) -> HalfStep:
         """A user's half-step."""

@@ -16,27 +16,39 @@ a_i·H⁻¹a_i) from the variance of z_j; summed over the items j, this is the e
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from .objective import MOST_PAIRS, Objective, sigmoid
 
 
-class HalfStep(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HalfStep:
     """A user's half-step at its answer.
 
     Attributes:
         x: (1 + K,) the answer: bias, then factors.
-        added: (n, 1 + K) what each rating adds to it; they sum to x.
-        covariance: (1 + K, 1 + K) of x, in units of the noise's variance, under the ridge; 0 where that holds x.
         information: (1 + K, 1 + K) H without the ridge.
+        pulls: (n, 1 + K) what each rating adds to H x.
+        penalty: (1 + K,) the ridge's diagonal.
     """
 
     x: np.ndarray
-    added: np.ndarray
-    covariance: np.ndarray
     information: np.ndarray
+    pulls: np.ndarray
+    penalty: np.ndarray
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """(1 + K, 1 + K) of x under the ridge, in units of the noise's variance; 0 where the ridge holds x."""
+        return inverse(self.information, self.penalty)
+
+    @property
+    def added(self) -> np.ndarray:
+        """(n, 1 + K) what each rating adds to x; they sum to it."""
+        return self.pulls @ self.covariance
 
 
 def step_of(
@@ -62,19 +74,13 @@ def step_of(
         h = (a.T * w) @ a
         if gram is not None:
             h[1:, 1:] += objective.confidence.unseen * gram
-        return _taken_apart(x, h, a * w[:, None], penalty)
+        return HalfStep(x, h, a * w[:, None], penalty)
     if objective.loss == "pairs":
         penalty[0] = np.inf
-        return _taken_apart(x, *_of_pairs(a, offset, x, values > 0), penalty)
+        return HalfStep(x, *_of_pairs(a, offset, x, values > 0), penalty)
     w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
     pull, bend = objective.bend(offset + a @ x, values, w)
-    return _taken_apart(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty)
-
-
-def _taken_apart(x: np.ndarray, h: np.ndarray, pulls: np.ndarray, penalty: np.ndarray) -> HalfStep:
-    """Of the answer, H without the ridge, what each rating adds to H x, and the ridge's diagonal."""
-    covariance = inverse(h, penalty)
-    return HalfStep(x, pulls @ covariance, covariance, h)
+    return HalfStep(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty)
 
 
 def inverse(h: np.ndarray, penalty: np.ndarray) -> np.ndarray:
