@@ -18,7 +18,8 @@ import numpy as np
 from .errors import DataError
 from .ids import Tables
 from .objective import Objective, Ridge, Side
-from .scorer import Bilinear, FoldsIn, Ranks, Scorer, State, Stored
+from .ratings import Ratings
+from .scorer import Bilinear, FoldsIn, Keeps, Ranks, Scorer, State, Stored, grown, told
 
 _BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
@@ -47,7 +48,7 @@ class Factors:
     objective: Objective = field(default_factory=Objective)
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Bilinear, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Bilinear, FoldsIn, Keeps, Stored)
 
     def __post_init__(self) -> None:
         (n_users, k), (n_items, k2) = self.users.shape, self.items.shape
@@ -126,12 +127,23 @@ class Factors:
         others = self.side(whose)
         more: dict[str, Any] = {}
         if self.objective.negatives:
-            rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
+            rows, values, more = clicked_pairs(rows, len(others[0]), self.objective.negatives)
         elif self.objective.confidence is not None:
             more = {"gram": self._grams[whose]}
         bias, factors = gather(rows, *others)  # (n,), (n, K)
         x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side, **more)
         return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Factors:
+        """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``."""
+        users, items = train.n_users, train.n_items
+        tables = {name: grown(getattr(self, name), users if "user" in name else items) for name in ARRAYS}
+        wide = replace(self, **tables, tables=train.tables)
+        bias, factors = wide.side(side)
+        for row, others, values, _ in told(train, side, rows):
+            part = wide._fold_in(side, others, values)
+            bias[row], factors[row] = part.bias, part.factors
+        return replace(wide)  # what it may have kept of the rows as they were is left behind
 
     @cached_property
     def _grams(self) -> dict[Side, np.ndarray]:
@@ -206,7 +218,7 @@ def _gram(factors: np.ndarray) -> np.ndarray:
     return sum((q.T @ q for q in blocks), np.zeros((factors.shape[1],) * 2))
 
 
-def _clicked(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def clicked_pairs(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Clicks on ``rows`` (n,) as values of all rows of the other side, and their weights.
 
     In expectation the fit saw ``negatives`` rows that were not clicked for each click, drawn from all of them alike.

@@ -23,6 +23,7 @@ from .ratings import Ratings, check_same_tables
 
 if TYPE_CHECKING:
     from .factors import Factors
+    from .objective import Side
 
 T = TypeVar("T")
 
@@ -182,6 +183,59 @@ class FoldsIn(Scorer, Protocol):
     def fold_in_item(self, users: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None) -> Part:
         """A new item to which the user rows ``users`` (n,) gave ``values`` (n,); ``features`` of the item table."""
         ...
+
+
+class Keeps(FoldsIn, Protocol):
+    """Gives newcomers rows of their own, and known users and items rows that their new ratings have a part in."""
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Keeps:
+        """A new scorer of train's tables, in which some rows of one side are folded in by all their ratings in train.
+
+        The other rows are as they were; rows past the end of the old tables that are not named are cold. Features are
+        those of train's side tables.
+
+        Args:
+            train: its id tables extend those of this scorer.
+            side: "user" or "item".
+            rows: (n,) of that side, each once.
+        """
+        ...
+
+
+class Told(NamedTuple):
+    """What one row is connected with.
+
+    Attributes:
+        row: whose ratings these are.
+        others: (n,) rows of the other side.
+        values: (n,) float32 ratings; of clicks, how often.
+        times: (n,) seconds, or None.
+    """
+
+    row: int
+    others: np.ndarray
+    values: np.ndarray
+    times: np.ndarray | None
+
+
+def told(train: Ratings, side: Side, rows: np.ndarray) -> Iterator[Told]:
+    """The ratings of each of the rows (n,) of one side, in that order."""
+    own, others = (train.users, train.items) if side == "user" else (train.items, train.users)
+    values = train.values if train.values is not None else train.counts
+    at = np.flatnonzero(np.isin(own, rows))
+    at = at[np.argsort(own[at], kind="stable")]
+    ends = np.searchsorted(own[at], [rows, np.asarray(rows) + 1])
+    for row, first, last in zip(rows, *ends, strict=True):
+        mine = at[first:last]
+        given = np.ones(len(mine), np.float32) if values is None else values[mine]
+        yield Told(int(row), others[mine], given, None if train.times is None else train.times[mine])
+
+
+def grown(array: np.ndarray, n: int, axis: int = 0) -> np.ndarray:
+    """A copy with zeros at the end of an axis, so that it is ``n`` long."""
+    more = [(0, 0)] * array.ndim
+    more[axis] = (0, n - array.shape[axis])
+    return np.pad(array, more)
 
 
 class State(NamedTuple):

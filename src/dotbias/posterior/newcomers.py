@@ -94,6 +94,7 @@ def fold_in(
     prior: Own,
     given: Given,
     columns: Sequence[tuple[bool, SidePosterior]],
+    seed: int | tuple[int, int] = 0,
 ) -> PosteriorPart:
     """A newcomer who is connected with the other side's ``rows`` (n,) by ratings ``values`` (n,).
 
@@ -105,6 +106,7 @@ def fold_in(
         prior: of the newcomer's own bias and factors.
         given: the rest of the model.
         columns: a pair for each history in the model: whether it is the newcomer's own, and its side.
+        seed: of the draws: rows that are scored together need draws that know nothing of each other.
 
     Returns:
         What the history and the features say, plus the mean of the own part's conditional, in every sample.
@@ -118,7 +120,7 @@ def fold_in(
     known = known + _not_told(side, features or {}, n)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
     told = known + history * history_weight(max(n, 1), side.shrink)
-    mean, drawn = _own(np.asarray(values, np.float64), told, prior, given)
+    mean, drawn = _own(np.asarray(values, np.float64), told, prior, given, seed)
     known = known + history * history_weight(n + 1, side.shrink)  # as for any held-out pair, it grows by the pair
     parts: list[np.ndarray] = []
     for x in (mean + known, drawn + known):
@@ -141,10 +143,16 @@ def _not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.nd
     return np.einsum("sfk,f->sk", side.features, weight)
 
 
-def _own(values: np.ndarray, known: np.ndarray, prior: Own, given: Given) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and a draw of the conditional of own bias and factors, (S, 1 + K) each; ``known``: features and history."""
+def _own(
+    values: np.ndarray, known: np.ndarray, prior: Own, given: Given, seed: int | tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and a draw of the conditional of own bias and factors, (S, 1 + K) each; ``known``: features and history.
+
+    The draws' deviations sum to 0 over the samples, so that their mean is hardly less exact than the means' own.
+    """
     mean, lam = prior
-    z = np.random.default_rng(0).standard_normal(mean.shape)  # the same for every newcomer
+    z = np.random.default_rng(seed).standard_normal(mean.shape)
+    z = (z - z.mean(0)) * (len(z) / max(len(z) - 1, 1)) ** 0.5  # centred, with the spread that they had
     if not len(values):
         return mean, mean + z / np.sqrt(lam)
     bias, q = given.bias, given.factors

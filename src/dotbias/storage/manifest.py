@@ -94,6 +94,8 @@ def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     for field in ("n_ratings", "n_users", "n_items"):
         if type(n := manifest["data"].get(field)) is not int or n < 0:
             raise refuse(f"{field} is {n!r}")
+    if type(n := manifest["data"].get("n_since_fit", 0)) is not int or not 0 <= n <= manifest["data"]["n_ratings"]:
+        raise refuse(f"n_since_fit is {n!r}")
     if not isinstance(manifest.get("kind"), str) or manifest["kind"] not in LOADERS:
         raise refuse(f"the kind {manifest.get('kind')!r} has no loader")
     roles = set(manifest["blobs"])

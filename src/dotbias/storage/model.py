@@ -49,6 +49,7 @@ class StoredModel:
         metrics: its measured errors, as saved.
         log: training log, a dict per epoch (keys without a value left out), or None.
         manifest: the manifest itself: format, dotbias, kind, created, data …
+        n_since_fit: how many of the ratings came after the fit.
     """
 
     scorer: Any
@@ -57,6 +58,7 @@ class StoredModel:
     metrics: dict[str, Any]
     log: list[dict[str, Any]] | None
     manifest: dict[str, Any]
+    n_since_fit: int = 0
 
 
 # Saving --------------------------------------------------------------------------------------------------------
@@ -70,6 +72,7 @@ def save(
     settings: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     log: Sequence[Mapping[str, Any]] | None = None,
+    n_since_fit: int = 0,
 ) -> Path:
     """Write a model, or replace the one in ``folder``; a crash at any moment leaves the old or the new one.
 
@@ -80,6 +83,7 @@ def save(
         settings: the fit's settings (numbers, text, lists; numpy scalars too), for people and for a refit.
         metrics: its measured errors, such as ``Report.to_dict()``.
         log: training log, a flat dict per epoch.
+        n_since_fit: how many of the ratings came after the fit, and are folded in.
 
     Returns:
         The folder.
@@ -102,7 +106,7 @@ def save(
         "settings": dict(settings or {}),
         "metrics": dict(metrics or {}),
         "scorer": state.settings,
-        "data": _describe(ratings),
+        "data": _describe(ratings) | ({"n_since_fit": n_since_fit} if n_since_fit else {}),
         "blobs": {role: {"file": f, "sha256": _stem(f), "size": len(b)} for role, (f, b) in blobs.items()},
     }
     text = to_json(manifest)
@@ -261,7 +265,9 @@ def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
         if "log" in tables
         else None
     )
-    return StoredModel(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
+    return StoredModel(
+        scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest, data.get("n_since_fit", 0)
+    )
 
 
 def _table(role: str, content: bytes, data: dict[str, Any]) -> pl.DataFrame:
