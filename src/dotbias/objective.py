@@ -190,6 +190,13 @@ class Objective:
             return values.astype(np.float64) - z
         return self._expand(z.astype(np.float64), values.astype(np.float64), np.ones(len(z)))[1]
 
+    def expanded(self, z: np.ndarray, values: np.ndarray, w: np.ndarray) -> Quadratic:
+        """The summed loss of ratings (n,) weighing w (n,), half its downhill gradient in z and half its curvature."""
+        if self.link == "identity":
+            e = values - z
+            return float(w @ e**2), w * e, w
+        return self._expand(z, values, w)
+
     def _expand(self, z: np.ndarray, values: np.ndarray, w: np.ndarray) -> Quadratic:
         """Under a sigmoid: the summed loss, half its downhill gradient in z, half its curvature (n,)."""
         low, high = self.y_range

@@ -173,7 +173,8 @@ class Knn:
         known = replace(train, values=_ones(train.items), counts=None) if clicks else train
         wide = replace(self.base.keeping(known, side, rows[:0]), tables=train.tables)
         tables = grown(self.neighbours, train.n_items), grown(self.weights, train.n_items)
-        parts = dict(zip(("starts", "items", "residuals"), _residuals(wide, known), strict=True))
+        others = known.take(~np.isin(known.items, rows)) if side == "item" else known  # no item is its own neighbour
+        parts = dict(zip(("starts", "items", "residuals"), _residuals(wide, others), strict=True))
         knn = replace(self, base=wide, neighbours=tables[0], weights=tables[1], **parts)
         if side == "item":
             for row, users, values, _ in told(known, side, rows):

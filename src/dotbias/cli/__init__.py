@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, use
+from . import data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, update, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -59,6 +59,7 @@ app.command("evaluate")(use.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("predict")(recommend.predict)
 app.command("similar")(use.similar)
+app.command("update")(update.update)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
 app.command("lr-find")(lr_find.lr_find)

@@ -268,6 +268,8 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "y_range": lambda x: is_range(x) and None not in x,
         "config": lambda x: isinstance(x, dict),
         "mean?": is_number,
+        "noise?": lambda x: is_number(x) and x > 0,
+        "negatives?": lambda x: is_number(x) and x >= 0,
     },
 }
 
