@@ -62,8 +62,8 @@ class Order(Protocol):
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         ...
 
-    def part(self, part: Part) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32."""
+    def part(self, part: Part, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer and item rows (n,), all by default -> (n,) float32."""
         ...
 
 
@@ -170,9 +170,9 @@ class ByRating:
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         return self.scorer.rank(users, items, **timed(self.scorer, times))
 
-    def part(self, part: Part) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32."""
-        return part.rank()
+    def part(self, part: Part, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer and item rows (n,), all by default -> (n,) float32."""
+        return part.rank(items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,11 +236,12 @@ class ByLiking:
         chance = self.chance(rows)
         return (p * chance[place if len(chance) > 1 else 0, items]).astype(np.float32)
 
-    def part(self, part: Part) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32; P(rated) is that of a user whom train does not know."""
+    def part(self, part: Part, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer and item rows (n,), all by default -> (n,) float32; P(rated) is that of an unknown user."""
         knows: Any = part
-        p = knows.p_like(self.like) if offers(part, Likes) else self.normal.likely(part.rank())
-        return (p * self.chance(np.array([-1]))[0]).astype(np.float32)
+        p = knows.p_like(self.like, items) if offers(part, Likes) else self.normal.likely(part.rank(items))
+        chance = self.chance(np.array([-1]))[0]
+        return (p * (chance if items is None else chance[items])).astype(np.float32)
 
     def _by_stars(self, users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         """Pair by pair, a user at a time: (B, I)."""

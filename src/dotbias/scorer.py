@@ -153,12 +153,13 @@ class Part(Protocol):
 
     Attributes:
         offers: Intervals among them where it has ``interval(others=None, *, level=0.8) -> (low, high)``; Likes where it
-            has ``p_like(like, others=None) -> (n,)``.
+            has ``p_like(like, others=None) -> (n,)``; Sampled where it has ``near() -> Part``, the same newcomer in the
+            scorer's compressed factors, which is quick for all items.
     """
 
     @property
     def offers(self) -> tuple[type, ...]:
-        """Intervals and Likes, where it has them."""
+        """Intervals, Likes and Sampled, where it has them."""
         ...
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:

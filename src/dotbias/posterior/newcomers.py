@@ -95,6 +95,7 @@ def fold_in(
     given: Given,
     columns: Sequence[tuple[bool, SidePosterior]],
     seed: int | tuple[int, int] = 0,
+    averages: np.ndarray | None = None,
 ) -> PosteriorPart:
     """A newcomer who is connected with the other side's ``rows`` (n,) by ratings ``values`` (n,).
 
@@ -107,6 +108,7 @@ def fold_in(
         given: the rest of the model.
         columns: a pair for each history in the model: whether it is the newcomer's own, and its side.
         seed: of the draws: rows that are scored together need draws that know nothing of each other.
+        averages: :func:`group_averages` of the newcomer's side, where they were made before.
 
     Returns:
         What the history and the features say, plus the mean of the own part's conditional, in every sample.
@@ -117,7 +119,8 @@ def fold_in(
     S, K = len(given.mean), side.prior_mean.shape[2] - 1
     place, weight = feature_rows(side, features or {})
     known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
-    known = known + _not_told(side, features or {}, n)
+    averages = group_averages(side) if averages is None else averages
+    known = known + _not_told(side, features or {}, n, averages)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
     told = known + history * history_weight(max(n, 1), side.shrink)
     mean, drawn = _own(np.asarray(values, np.float64), told, prior, given, seed)
@@ -129,18 +132,22 @@ def fold_in(
     return PosteriorPart(*parts, n_told=n)
 
 
-def _not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.ndarray:
+def group_averages(side: SidePosterior) -> np.ndarray:
+    """What each group of features says of the average row of train: (G, S, 1 + K) float64."""
+    groups = [(side.features[:, a:z], side.typical[a:z].astype(np.float64)) for _, a, z in side.groups]
+    found = [np.einsum("sfk,f->sk", features, typical) for features, typical in groups]
+    return np.stack(found) if found else np.zeros((0, len(side.features), side.features.shape[2]))
+
+
+def _not_told(side: SidePosterior, features: Mapping[str, Any], n: int, averages: np.ndarray) -> np.ndarray:
     """What is expected (S, 1 + K) of columns that were not given, and of a history of which n ratings are told.
 
     That of the average row of train; of the history, the share shrink/(n + shrink) that the told part leaves open.
     """
-    weight = side.typical.astype(np.float64)
-    for g, (column, first, last) in enumerate(side.groups):
-        if g == 0 and side.has_history:
-            weight[first:last] *= side.shrink / max(n + side.shrink, 1e-9)
-        elif column in features:
-            weight[first:last] = 0.0
-    return np.einsum("sfk,f->sk", side.features, weight)
+    share = np.array([float(column not in features) for column, _, _ in side.groups])
+    if side.has_history:
+        share[0] = side.shrink / max(n + side.shrink, 1e-9)
+    return np.einsum("g,gsk->sk", share, averages)
 
 
 def _own(

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import DataError, SettingError
-from ..factors import Factors
+from ..factors import Factors, FactorsPart
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
 from ..ratings import Ratings
@@ -45,7 +45,7 @@ from ..scorer import (
 from ..trace import Trace
 from .compress import best_product
 from .keeping import kept as keep
-from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
+from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, group_averages, with_session
 from .sessions import SessionPosterior
 from .stars import central_stars, slices
 from .widths import NEW, factor, row_features
@@ -421,7 +421,22 @@ class Posterior:
         seed = 0 if row is None else (1 + (side == "item"), row)
         histories = [(side == name, s) for name, s in (("user", self.user_side), ("item", self.item_side))]
         columns = [(mine, s) for mine, s in histories if s.has_history]
-        return fold_in(rows, values, features, own, prior, Given(self.mean, self.fit_noise, *given), columns, seed)
+        return fold_in(
+            rows,
+            values,
+            features,
+            own,
+            prior,
+            Given(self.mean, self.fit_noise, *given),
+            columns,
+            seed,
+            self._averages[side],
+        )
+
+    @cached_property
+    def _averages(self) -> dict[Side, np.ndarray]:
+        """Of each side, what its groups of features say of the average row."""
+        return {"user": group_averages(self.user_side), "item": group_averages(self.item_side)}
 
     def _has_sessions(self, user: int) -> bool:
         return bool(self.sessions.sessions.last(np.array([user]))[0] >= 0)
@@ -609,7 +624,12 @@ class Newcomer:
     side: Side
     part: PosteriorPart
 
-    offers = (Intervals, Likes)
+    offers = (Intervals, Likes, Sampled)
+
+    def near(self) -> FactorsPart:
+        """The same newcomer in the posterior's compressed factors."""
+        factors = self.of.project(self.side, self.part.factors[:, None].astype(np.float32))[0]
+        return FactorsPart(self.of.factors(), self.side, float(self.part.bias.mean()), factors)
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
         """Guesses for rows of the other side (n,), all by default -> (n,) float32."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
-from ..interpret import top as top_rows
 from ..objective import Side
 from ..orders import Chance, Order, find_order
 from ..progress import Progress, Step, telling
@@ -22,7 +21,7 @@ from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUse
 from .dials import Dials, chosen_again
 from .filters import Filters
 from .histories import Known, read, read_raters
-from .lists import Found, Wish, finite, in_blocks, lists_of
+from .lists import Found, Wish, finite, in_blocks, list_to, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
 from .record import Record
@@ -315,7 +314,7 @@ class Recommender:
         allowed = wish.filters.allowed.copy()
         if not wish.filters.keep_seen:
             allowed[known.rows] = False
-        best = top_rows(finite(wish.order.part(part)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
+        best = list_to(part, wish, allowed)
         if any(wish.dials):
             best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
         note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
