@@ -197,7 +197,7 @@ def exactly(rec: Recommender, history: dict[int, float]) -> list[int]:
 
     rows = np.array(list(history))
     part = rec.scorer.fold_in_user(rows, np.array(list(history.values()), np.float32))  # type: ignore[attr-defined]
-    values = rec._orders.get(("liked", None), liked(rec.scorer, rec.train)).part(part).copy()  # pyright: ignore
+    values = rec._orders.get(("liked", None), liked(rec.scorer, rec.train)).part(part, rows).copy()  # pyright: ignore
     values[rows] = values[rec.train.item_counts == 0] = -np.inf
     return np.argsort(-values, kind="stable")[:10].tolist()
 

@@ -13,7 +13,6 @@ At the end: the time and the memory of ranking all users of ML-1M with als (64 f
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import inv
 
-from dotbias import Ratings, Recommender, Split, datasets, fitters, orders, split, storage
+from dotbias import Ratings, Recommender, Split, datasets, fit_clicks, fitters, split, storage
 from dotbias.evaluation import Report, evaluate
 from dotbias.metrics import METRICS
 from dotbias.scorer import Chances, Ranks, Scorer, offers
@@ -107,19 +106,19 @@ def table(title: str, parts: Split, names: list[str]) -> str:
         f"| fitter | order | NDCG@10 | over users | times popular | {' | '.join(COLUMNS[1:])} |",
         "|---" * (4 + len(COLUMNS)) + "|",
     ]
-    who = fitters.find("ease").fit(dataclasses.replace(parts.train, values=None), rng=0)
+    who = fit_clicks(parts.train, rng=0)
     for name in names:
-        lines += rows(name, FITTED[name](parts.train, rng=0), parts, orders.taken(who, parts.train))
+        lines += rows(name, FITTED[name](parts.train, rng=0), parts, who)
     lines += rows("EASE on likes (scipy)", Ease(parts.train), parts, None)
     return "\n".join(lines) + "\n"
 
 
-def rows(name: str, scorer: Ranks, parts: Split, who: orders.Chance | None) -> list[str]:
+def rows(name: str, scorer: Ranks, parts: Split, who: Ranks | None) -> list[str]:
     """A line for each order, and one with a model of who rates what; one in all where the scorer is such a model."""
     assert parts.test is not None
     asked: dict[str, dict] = {"its own": {"order": "rating"}}
     if not offers(scorer, Chances):
-        asked = {"liked": {}, "liked, P(rated) by ease": {"chance": who}, "rating": {"order": "rating"}}
+        asked = {"liked": {}, "liked, P(rated) by fit_clicks": {"clicks": who}, "rating": {"order": "rating"}}
     given = {"train": parts.train, "metrics": COLUMNS, "like": LIKE}
     return [row(name, o, evaluate(scorer, parts.test, **given, **more)) for o, more in asked.items()]
 

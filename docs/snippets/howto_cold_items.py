@@ -12,10 +12,8 @@ model = Recommender(fit, ratings)
 # --8<-- [start:features]
 new = model.add_item(900_001, features={"genres": ["Comedy", "Romance"]}, title="Nobody's film")
 for user in (15, 30):
-    guess = new.predict(user, 900_001)
-    print(
-        f"user {user}: {guess.value:.2f}, from {guess.low:.2f} to {guess.high:.2f}; {guess.path}"
-    )
+    x = new.predict(user, 900_001)
+    print(f"user {user}: {x.value:.2f}, from {x.low:.2f} to {x.high:.2f}; {x.path}")
 # --8<-- [end:features]
 
 # --8<-- [start:ratings]

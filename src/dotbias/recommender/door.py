@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
 from ..objective import Side
-from ..orders import Chance, Order, find_order
+from ..orders import Order, find_order
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
 from ..scorer import FoldsIn, Keeps, Part, Ranks, check_rows, demand
@@ -25,7 +25,7 @@ from .lists import Found, Wish, finite, in_blocks, list_to, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
 from .record import Record
-from .staying import Grown, scorer_with, titled, wider, with_one, with_ratings
+from .staying import Grown, scorer_with, titled, with_one, with_ratings
 from .where import Where
 from .wishes import PLAIN, Asked, check_n, check_order, filters_of, wish_of
 
@@ -46,8 +46,8 @@ class Recommender:
         settings: the fit's settings, kept when saved.
         metrics: its measured errors, kept when saved.
         log: its training log, kept when saved.
-        chance: P(rated) for the order "liked", such as ``orders.taken`` of a model of clicks; by default an item's
-            share of the users. It is not saved with the model.
+        clicks: for the order "liked": a scorer of clicks that was fitted on who rated what, such as
+            ``fit_clicks(train)``; by default an item's share of the users is its P(rated). Kept when saved.
         n_since_fit: how many of train's ratings came after the fit (see :meth:`update`).
 
     Raises:
@@ -63,14 +63,16 @@ class Recommender:
         settings: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
-        chance: Chance | None = None,
+        clicks: Ranks | None = None,
         n_since_fit: int = 0,
     ):
         check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
-        self.record, self.chance, self.n_since_fit = Record(train), chance, n_since_fit
+        if clicks is not None:
+            check_rows(clicks, train, "train")
+        self.record, self.clicks, self.n_since_fit = Record(train), clicks, n_since_fit
         self._orders: dict[tuple[str, float | None], Order] = {}
 
     def __repr__(self) -> str:
@@ -295,7 +297,7 @@ class Recommender:
         """What is asked of every list, checked; an order is made once for each threshold."""
         check_order(order, like, self.train)
         if (order, like) not in self._orders:
-            self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.chance)
+            self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.clicks)
         return wish_of(n, self.scorer, self._orders[order, like], self.record, dials, filters, choice)
 
     def _blocks(
@@ -314,7 +316,7 @@ class Recommender:
         allowed = wish.filters.allowed.copy()
         if not wish.filters.keep_seen:
             allowed[known.rows] = False
-        best = list_to(part, wish, allowed)
+        best = list_to(part, wish, known.rows, allowed)
         if any(wish.dials):
             best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
         note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
@@ -526,7 +528,7 @@ class Recommender:
             settings=self.settings,
             metrics=self.metrics,
             log=self.log,
-            chance=None if self.chance is None else wider(self.chance, grown.train),
+            clicks=None if self.clicks is None else scorer_with(self.clicks, grown.as_clicks()),
             n_since_fit=min(self.n_since_fit + grown.n_new, len(grown.train)),
         )
 
@@ -536,7 +538,7 @@ class Recommender:
         """Write everything to a folder (see ``storage``); an older model there is replaced in one step."""
         from .. import storage
 
-        kept = {"settings": self.settings, "metrics": self.metrics, "log": self.log}
+        kept = {"settings": self.settings, "metrics": self.metrics, "log": self.log, "clicks": self.clicks}
         return storage.save(folder, self.scorer, self.train, **kept, n_since_fit=self.n_since_fit)
 
     @classmethod
@@ -549,7 +551,8 @@ class Recommender:
         from .. import storage
 
         s = storage.load(folder)
-        return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log, n_since_fit=s.n_since_fit)
+        kept = {"settings": s.settings, "metrics": s.metrics, "log": s.log, "clicks": s.clicks}
+        return cls(s.scorer, s.ratings, **kept, n_since_fit=s.n_since_fit)
 
 
 def _near_note(id: Id, count: int, found: int, n: int, what: str) -> str | None:

@@ -84,18 +84,18 @@ def lists_of(scorer: Ranks, wish: Wish, seen: Seen, users: np.ndarray, times: np
     return Found(items, _scores(scorer, users, items, times), (values > -np.inf).sum(1))
 
 
-def list_to(part: Part, wish: Wish, allowed: np.ndarray) -> np.ndarray:
-    """A newcomer's list, before the dials: item rows (n,) of those that are ``allowed`` (I,), best first.
+def list_to(part: Part, wish: Wish, rated: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """A newcomer's list, before the dials, of the items that are ``allowed`` (I,): item rows (n,), best first.
 
     Of a mean over samples, the shortlist comes from its compressed factors, as for users that train knows.
     """
     order, depth = wish.order, wish.dials.depth(wish.n)
     items, m = np.flatnonzero(allowed), NEAR * depth + NEAR_MARGIN
     if order.near is None or not offers(part, Sampled) or len(items) <= m:
-        return top(finite(order.part(part)), items, depth)
+        return top(finite(order.part(part, rated)), items, depth)
     near: Any = part
-    items = np.sort(top(finite(order.near.part(near.near())), items, m))
-    exact = finite(order.part(part, items))
+    items = np.sort(top(finite(order.near.part(near.near(), rated)), items, m))
+    exact = finite(order.part(part, rated, items))
     return items[np.lexsort((items, -exact))[:depth]]
 
 

@@ -17,7 +17,6 @@ import polars as pl
 from ..errors import DataError, SettingError, did_you_mean
 from ..ids import Ids, as_ids
 from ..objective import Side
-from ..orders import Chance, popularity
 from ..ratings import Ratings
 from ..readers import TITLES
 from ..scorer import Keeps, Ranks, demand
@@ -40,6 +39,10 @@ class Grown(NamedTuple):
     items: np.ndarray
     strangers: np.ndarray
     n_new: int
+
+    def as_clicks(self) -> Grown:
+        """The same of who rated what."""
+        return self._replace(train=self.train.as_clicks())
 
 
 def with_one(
@@ -115,18 +118,6 @@ def scorer_with(scorer: Ranks, grown: Grown) -> Any:
             keeps = keeps.keeping(grown.train, "user", grown.strangers)
         keeps = keeps.keeping(grown.train, "item", grown.items)
     return keeps.keeping(grown.train, "user", grown.users) if len(grown.users) else keeps
-
-
-def wider(chance: Chance, train: Ratings) -> Chance:
-    """P(rated) by what was made before train had all its items: of these, by popularity."""
-    popular = popularity(train)
-
-    def of(users: np.ndarray) -> np.ndarray:
-        known = chance(users)
-        rest = popular(users)[:, known.shape[1] :]
-        return np.concatenate([known, np.broadcast_to(rest, (len(known), rest.shape[1]))], 1)
-
-    return of
 
 
 def _extended(ids: Ids, new_id: Any, side: Side) -> Ids:
