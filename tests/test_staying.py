@@ -293,6 +293,22 @@ def test_an_item_without_ratings_is_what_its_features_imply(featured):
         rec.add_item(902, features={"genre": "C"})
 
 
+def test_a_known_users_row_is_a_draw_of_what_their_history_says(featured):
+    """In each sample a user's row is drawn around the conditional's mean: over samples the two agree, within noise."""
+    rec, _ = featured
+    s, items, z = rec.scorer, np.arange(60), []
+    for user in range(80):
+        at = rec.train.users == user
+        if not at.any():
+            continue
+        part = s.fold_in_user(rec.train.items[at], rec.train.values[at]).part
+        theirs = s.mean[:, None] + part.bias[:, None] + s.item_bias + np.einsum("sk,sik->si", part.factors, s.items)
+        off = s.samples(np.full(60, user), items) - theirs  # (S, 60)
+        z.append(off.mean(0) / (off.std(0) / np.sqrt(len(off) - 1)))
+    far = np.abs(np.array(z))
+    assert np.mean(far < 4) > 0.99 and np.sqrt(np.mean(far**2)) < 1.5
+
+
 def test_the_posterior_narrows_with_each_rating(featured):
     rec, _ = featured
     assert offers(rec.scorer, Intervals)
