@@ -11,7 +11,7 @@ model = Recommender(fit, ratings)
 
 # --8<-- [start:features]
 new = model.add_item(900_001, features={"genres": ["Comedy", "Romance"]}, title="Nobody's film")
-for user in (15, 30):
+for user in (19, 30):
     x = new.predict(user, 900_001)
     print(f"user {user}: {x.value:.2f}, from {x.low:.2f} to {x.high:.2f}; {x.path}")
 # --8<-- [end:features]
@@ -19,15 +19,15 @@ for user in (15, 30):
 # --8<-- [start:ratings]
 import polars as pl
 
-columns = {"user": [4, 8, 19], "item": [900_001] * 3, "rating": [5.0, 4.5, 5.0]}
+columns = {"user": [4, 8, 15], "item": [900_001] * 3, "rating": [5.0, 4.5, 5.0]}
 told = new.update(pl.DataFrame(columns))
-x = told.predict(15, 900_001)
-print(f"{x.value:.2f}, from {x.low:.2f} to {x.high:.2f}; {x.path}")
+x = told.predict(30, 900_001)
+print(f"user 30: {x.value:.2f}, from {x.low:.2f} to {x.high:.2f}; {x.path}")
 # --8<-- [end:ratings]
 
 # --8<-- [start:lists]
 fresh = [900_001, 1, 10]
-for item in new.recommend(15, 3, only=fresh, keep_unrated=True, keep_seen=True, order="rating"):
+for item in new.recommend(30, 3, only=fresh, keep_unrated=True, keep_seen=True, order="rating"):
     print(f"{item.score:.2f}  {item.title}")
-print(new.recommend(15, 3, only=[900_001]).note)
+print(new.recommend(30, 3, only=[900_001]).note)
 # --8<-- [end:lists]
