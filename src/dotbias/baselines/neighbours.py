@@ -167,17 +167,18 @@ class Knn:
     def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Knn:
         """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``.
 
-        Neighbours of items that have some stay as they are.
+        Neighbours of items that have some stay as they are, and new items are none to each other.
         """
         clicks = of_clicks(self.base)
         known = replace(train, values=_ones(train.items), counts=None) if clicks else train
         wide = replace(self.base.keeping(known, side, rows[:0]), tables=train.tables)
         tables = grown(self.neighbours, train.n_items), grown(self.weights, train.n_items)
-        others = known.take(~np.isin(known.items, rows)) if side == "item" else known  # no item is its own neighbour
+        new = rows[~tables[1][rows].any(1)] if side == "item" else rows[:0]
+        others = known.take(~np.isin(known.items, new))  # no item is its own neighbour
         parts = dict(zip(("starts", "items", "residuals"), _residuals(wide, others), strict=True))
         knn = replace(self, base=wide, neighbours=tables[0], weights=tables[1], **parts)
         if side == "item":
-            for row, users, values, _ in told(known, side, rows):
+            for row, users, values, _ in told(known, side, new):
                 part = knn.fold_in_item(users, values)
                 tables[0][row], tables[1][row] = part.neighbours[0], part.weights[0]
         base = replace(self.base.keeping(known, side, rows), tables=train.tables)

@@ -26,8 +26,8 @@ def update(
 ) -> None:
     """Fold new ratings into a saved model: new users and items stay, known users are known better. Nothing is refitted.
 
-    A rating of a pair that the model holds takes the older one's place. Items that had ratings stay as fitted; when
-    the share of ratings since the fit nears a tenth, think of a refit.
+    A rating of a pair that the model holds takes the older one's place. When the share of ratings since the fit nears a
+    fifth, think of a refit.
 
     [bold]Example:[/] dotbias update model new-ratings.csv
     """

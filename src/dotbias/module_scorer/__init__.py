@@ -278,7 +278,8 @@ class ModuleScorer:
     @cached_property
     def _priors(self) -> dict[Side, Prior]:
         found: dict[Side, Prior] = {}
-        for side, seen in (("user", self.user_seen), ("item", self.item_seen)):
+        for side in SIDES:
+            seen = self.user_seen if side == "user" else self.item_seen
             rows = self.frozen[side].vectors(np.flatnonzero(seen))
             found[side] = prior_of(rows[rows.any(1)], self.noise)  # of a loaded net, zeros are those that are cold
         return found
@@ -319,9 +320,9 @@ class ModuleScorer:
         y_range = (-np.inf if low is None else low, np.inf if high is None else high)
         objective = Objective(settings.get("loss", "squared"), settings.get("link", "identity"), y_range)
         objective = dataclasses.replace(objective, negatives=settings.get("negatives", 0.0))
-        seen = [tensors[f"{k}.weight"][:-1].any(1).numpy() for k in ("u", "i")]  # others' rows are zero
+        users, items = (tensors[f"{k}.weight"][:-1].any(1).numpy() for k in ("u", "i"))  # others' rows are zero
         noise = settings.get("noise", (np.ptp(y_range) / 4) ** 2 if np.isfinite(y_range).all() else 1.0)
-        return _made(net.eval(), *seen, objective, settings.get("mean", float(np.mean(y_range))), tables, noise)
+        return _made(net.eval(), users, items, objective, settings.get("mean", float(np.mean(y_range))), tables, noise)
 
 
 SIDES: tuple[Side, Side] = ("user", "item")

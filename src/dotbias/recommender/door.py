@@ -491,9 +491,9 @@ class Recommender:
     def update(self, ratings: Any) -> Recommender:
         """A new Recommender that knows more ratings; this one stays as it is. Nothing is refitted.
 
-        Users who rated something are folded in anew by all their ratings, and so are items that had none; new ids get
-        rows at the end. Items that had ratings stay as fitted: what that loses, ``share_since_fit`` hints at. A
-        rating of a pair that train holds takes the older one's place; clicks are added up.
+        Items that were rated are folded in anew by all their ratings, and then users who rated; new ids get rows at
+        the end. All else stays as fitted: what that loses, ``share_since_fit`` hints at. A rating of a pair that train
+        holds takes the older one's place; clicks are added up.
 
         Args:
             ratings: Ratings, read with ``like=`` train or not, or a table (pandas, polars, pyarrow).
@@ -510,7 +510,7 @@ class Recommender:
 
     @property
     def share_since_fit(self) -> float:
-        """The share of train's ratings that the fit has not seen, 0 to 1: towards a tenth, think of a refit."""
+        """The share of train's ratings that the fit has not seen, 0 to 1: towards a fifth, think of a refit."""
         return self.n_since_fit / max(len(self.train), 1)
 
     def _with_one(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -89,12 +89,11 @@ def list_to(part: Part, wish: Wish, rated: np.ndarray, allowed: np.ndarray) -> n
 
     Of a mean over samples, the shortlist comes from its compressed factors, as for users that train knows.
     """
-    order, depth = wish.order, wish.dials.depth(wish.n)
+    order, depth, knows = wish.order, wish.dials.depth(wish.n), cast("Any", part)
     items, m = np.flatnonzero(allowed), NEAR * depth + NEAR_MARGIN
-    if order.near is None or not offers(part, Sampled) or len(items) <= m:
+    if order.near is None or not offers(knows, Sampled) or len(items) <= m:
         return top(finite(order.part(part, rated)), items, depth)
-    near: Any = part
-    items = np.sort(top(finite(order.near.part(near.near(), rated)), items, m))
+    items = np.sort(top(finite(order.near.part(cast("Any", part).near(), rated)), items, m))
     exact = finite(order.part(part, rated, items))
     return items[np.lexsort((items, -exact))[:depth]]
 

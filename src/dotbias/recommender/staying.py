@@ -1,8 +1,8 @@
 """Newcomers that stay: train with what was told since the fit, and a scorer that has rows for it.
 
-Nothing is fitted again. The scorer folds in the rows that the new ratings are of (``scorer.Keeps``): users, and items
-that had no rating before; items that had some stay as they were fitted. A rating of a pair that train holds takes its
-place; of clicks, counts are added up. This module knows ids and tables, and asks the scorer.
+Nothing is fitted again. The scorer folds in the rows that the new ratings are of (``scorer.Keeps``), items and then
+users: a half-step of each side, for these rows alone. A rating of a pair that train holds takes its place; of clicks,
+counts are added up. This module knows ids and tables, and asks the scorer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Grown(NamedTuple):
     Attributes:
         train: all ratings, the new ones last.
         users: rows to be folded in: those that the new ratings are of; of one new item none.
-        items: likewise: those that had no rating before.
+        items: likewise; of one new user none.
         strangers: of the users, those who had none.
         n_new: how many ratings are new, or in the place of older ones.
     """
@@ -98,15 +98,15 @@ def with_ratings(train: Ratings, more: Ratings) -> Grown:
     again = np.isin(old, new)
     if more.feedback == "clicks":
         more = dataclasses.replace(more, counts=_added(train, more, old, new, again))
-    users, items = np.unique(more.users), np.unique(more.items)
-    had = np.isin(users, train.users), np.isin(items, train.items)
-    return Grown(train.take(~again).joined(more), users, items[~had[1]], users[~had[0]], len(more))
+    users = np.unique(more.users)
+    strangers = users[~np.isin(users, train.users)]
+    return Grown(train.take(~again).joined(more), users, np.unique(more.items), strangers, len(more))
 
 
 def scorer_with(scorer: Ranks, grown: Grown) -> Any:
-    """The scorer with rows of what is new: items that had no ratings, and users.
+    """The scorer with these rows folded in: items, then users.
 
-    Where new users rated new items, the users come first, by what else they rated; and again after the items.
+    New users come first as well, so that the items know them.
 
     Raises:
         SettingError: for a scorer that does not support it.
