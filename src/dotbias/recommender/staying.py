@@ -30,14 +30,12 @@ class Grown(NamedTuple):
         train: all ratings, the new ones last.
         users: rows to be folded in: those that the new ratings are of; of one new item none.
         items: likewise; of one new user none.
-        strangers: of the users, those who had none.
         n_new: how many ratings are new, or in the place of older ones.
     """
 
     train: Ratings
     users: np.ndarray
     items: np.ndarray
-    strangers: np.ndarray
     n_new: int
 
     def as_clicks(self) -> Grown:
@@ -99,14 +97,13 @@ def with_ratings(train: Ratings, more: Ratings) -> Grown:
     if more.feedback == "clicks":
         more = dataclasses.replace(more, counts=_added(train, more, old, new, again))
     users = np.unique(more.users)
-    strangers = users[~np.isin(users, train.users)]
-    return Grown(train.take(~again).joined(more), users, np.unique(more.items), strangers, len(more))
+    return Grown(train.take(~again).joined(more), users, np.unique(more.items), len(more))
 
 
 def scorer_with(scorer: Ranks, grown: Grown) -> Any:
     """The scorer with these rows folded in: items, then users.
 
-    New users come first as well, so that the items know them.
+    The users come first as well, so that the items are made of what users are now.
 
     Raises:
         SettingError: for a scorer that does not support it.
@@ -114,8 +111,8 @@ def scorer_with(scorer: Ranks, grown: Grown) -> Any:
     hint = "refit it on all ratings, or fit als, sgd, dot_bias, net, gibbs or knn."
     keeps = demand(scorer, Keeps, why="newcomers that stay", hint=hint)
     if len(grown.items):
-        if len(grown.users) and len(grown.strangers):
-            keeps = keeps.keeping(grown.train, "user", grown.strangers)
+        if len(grown.users):
+            keeps = keeps.keeping(grown.train, "user", grown.users)
         keeps = keeps.keeping(grown.train, "item", grown.items)
     return keeps.keeping(grown.train, "user", grown.users) if len(grown.users) else keeps
 
