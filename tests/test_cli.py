@@ -23,6 +23,7 @@ COMMANDS = [
     "explain",
     "ask",
     "refit",
+    "update",
     "plot",
     "export",
     "lr-find",
@@ -250,6 +251,25 @@ def test_recommend_says_what_is_missing(run, files, words, says):
     run("fit", "all.csv", "--fitter", "bias", "-o", "model")
     code, _, err = run("recommend", *words)
     assert code == 2 and says in err
+
+
+def test_update(run, files, tmp_path):
+    """New ratings and a new user, into another folder and then in place; titles of new items by --items."""
+    assert run("fit", "train.csv", "--fitter", "als", "-o", "model")[0] == 0
+    (tmp_path / "new.csv").write_text("user,item,rating\n5,999,3\n777,999,4\n777,1,2.5\n")
+    code, out, _ = run("update", "model", "new.csv", "-o", "other", "--json")
+    told = json.loads(out)
+    assert code == 0 and (told["written"], told["n_new"], told["new_users"], told["new_items"]) == ("other", 3, 1, 1)
+    assert told["share_since_fit"] == pytest.approx(3 / told["n_train"])
+    assert run("recommend", "model", "777")[0] == 3 and run("recommend", "other", "777")[0] == 0
+    assert run("evaluate", "other", "--test", "test.csv")[0] == 0
+    (tmp_path / "films.csv").write_text("item,title\n999,Zardoz\n")
+    code, out, _ = run("update", "model", "new.csv", "--items", "films.csv")
+    assert code == 0 and "3 ratings, 1 new user, 1 new item" in out and "came after the fit" in out
+    assert json.loads(run("predict", "model", "777", "999", "--json")[1])["path"] == "fitted"
+    (tmp_path / "bad.csv").write_text("user,item,rating\n5,999,300\n")
+    code, _, err = run("update", "model", "bad.csv")
+    assert code == 3 and "300" in err and run("recommend", "model", "777")[0] == 0  # the model is as it was
 
 
 def test_recommend_and_similar(run, files):

@@ -18,7 +18,22 @@ import numpy as np
 from .errors import DataError
 from .ids import Tables
 from .objective import Objective, Ridge, Side
-from .scorer import Account, Asks, Bilinear, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored
+from .ratings import Ratings
+from .scorer import (
+    Account,
+    Asks,
+    Bilinear,
+    Case,
+    Explains,
+    FoldsIn,
+    Keeps,
+    Ranks,
+    Scorer,
+    State,
+    Stored,
+    grown,
+    told,
+)
 from .shares import HalfStep, gains, known, moments, step_of
 
 _BLOCK = 1 << 18  # pairs whose factors are gathered at once
@@ -54,7 +69,7 @@ class Factors:
     objective: Objective = field(default_factory=Objective)
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Bilinear, FoldsIn, Explains, Asks, Stored)
+    offers = (Scorer, Ranks, Bilinear, FoldsIn, Keeps, Explains, Asks, Stored)
 
     def __post_init__(self) -> None:
         (n_users, k), (n_items, k2) = self.users.shape, self.items.shape
@@ -144,7 +159,7 @@ class Factors:
         others = self.side(whose)
         more: dict[str, Any] = {}
         if self.objective.negatives:
-            rows, values, more = _clicked(rows, len(others[0]), self.objective.negatives)
+            rows, values, more = clicked_pairs(rows, len(others[0]), self.objective.negatives)
         elif self.objective.confidence is not None:
             more = {"gram": self._grams[whose]}
         bias, factors = gather(rows, *others)  # (n,), (n, K)
@@ -192,7 +207,7 @@ class Factors:
             return gains(covariance, asked, self._moments(weights), one)
         z = self.mean + bias + asked @ step.x
         slope = self.objective.slope(self.mean + step.x[0] + self.item_bias + self.items @ step.x[1:])
-        information = self.objective.bend(z, self.objective.squash(z), one)[1]
+        information = self.objective.expanded(z, self.objective.squash(z), one)[2]
         return gains(covariance, asked, moments(self.items, weights * slope**2), information)
 
     @cached_property
@@ -220,6 +235,17 @@ class Factors:
         """A user's half-step."""
         offset, factors, values, more = self._told("user", rows, values)
         return step_of(self.objective, offset, factors, values, **more)
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Factors:
+        """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``."""
+        users, items = train.n_users, train.n_items
+        tables = {name: grown(getattr(self, name), users if "user" in name else items) for name in ARRAYS}
+        wide = replace(self, **tables, tables=train.tables)
+        bias, factors = wide.side(side)
+        for row, others, values, _ in told(train, side, rows):
+            part = wide._fold_in(side, others, values)
+            bias[row], factors[row] = part.bias, part.factors
+        return replace(wide)  # what it may have kept of the rows as they were is left behind
 
     @cached_property
     def _grams(self) -> dict[Side, np.ndarray]:
@@ -294,7 +320,7 @@ def _gram(factors: np.ndarray) -> np.ndarray:
     return sum((q.T @ q for q in blocks), np.zeros((factors.shape[1],) * 2))
 
 
-def _clicked(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def clicked_pairs(rows: np.ndarray, n_rows: int, negatives: float) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Clicks on ``rows`` (n,) as values of all rows of the other side, and their weights.
 
     In expectation the fit saw ``negatives`` rows that were not clicked for each click, drawn from all of them alike.

@@ -9,7 +9,7 @@ ids, and numpy only; how the weights come about is the fitter's business (``solv
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,22 @@ import numpy as np
 
 from .errors import DataError
 from .ids import Tables
-from .scorer import Account, Case, Chances, Explains, FoldsIn, Ranks, Scorer, State, Stored, ties
+from .objective import Side
+from .ratings import Ratings
+from .scorer import (
+    Account,
+    Case,
+    Chances,
+    Explains,
+    FoldsIn,
+    Keeps,
+    Ranks,
+    Scorer,
+    State,
+    Stored,
+    ties,
+    told,
+)
 
 FEW = 8  # users: for so few, rows of the weights are gathered; more are one matrix product
 ARRAYS = ("rows", "weights", "precision", "starts", "items")
@@ -37,6 +52,7 @@ class ItemWeights:
         items: (N,) int32: positions of the items clicked, by user.
         n_items: I.
         tables: fingerprint of the id tables whose rows these are; None where nobody said.
+        ridge: of the regression, which new items need to say something of others; None where nobody said.
     """
 
     rows: np.ndarray
@@ -46,8 +62,9 @@ class ItemWeights:
     items: np.ndarray
     n_items: int
     tables: Tables | None = None
+    ridge: float | None = None
 
-    offers = (Scorer, Ranks, Chances, FoldsIn, Explains, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Keeps, Explains, Stored)
 
     def __repr__(self) -> str:
         weighted = f"{len(self.rows):,} of {self.n_items:,} items"
@@ -104,10 +121,7 @@ class ItemWeights:
         Its column of weights is P Xᵀy, with P the inverse of XᵀX + ridge, X the clicks and y the new item's.
         """
         _check_pairs(users, values)
-        clicked = [self._clicked(int(u)) for u in np.unique(users)]
-        common = np.bincount(np.concatenate([np.zeros(0, np.int64), *clicked]), minlength=len(self.rows))
-        scaled = self.precision * common  # P = -weights · diag(P), off its diagonal
-        column = (scaled - self.weights @ scaled).astype(np.float64)
+        column = self._column(self._common(users)).astype(np.float64)
         sums = np.concatenate([[0.0], np.cumsum(column[self.items])])
         return ItemWeightsPart((sums[self.starts[1:]] - sums[self.starts[:-1]]).astype(np.float32))
 
@@ -123,11 +137,63 @@ class ItemWeights:
         total = float(shares.sum())
         return Account((("clicks", total), ("popularity", popular)), total, shares, "the weight of each click")
 
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> ItemWeights:
+        """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``.
+
+        Of a user their clicks are all that is kept. A new item gets weights as if it had been there when the others got
+        theirs; those between the others stay.
+        """
+        wide = replace(self, n_items=train.n_items, tables=train.tables)
+        wide = wide._with_clicks(train)
+        if side == "user":
+            return wide
+        for row, users, _, _ in told(train, side, rows):
+            if len(users) and row not in wide.rows:
+                wide = wide._with_item(row, users)
+        return wide._with_clicks(train)
+
+    def _with_clicks(self, train: Ratings) -> ItemWeights:
+        """The same weights, and the clicks of train."""
+        at = self._positions(train.items)
+        width = max(len(self.rows), 1)
+        users, items = np.divmod(np.unique(train.users[at >= 0].astype(np.int64) * width + at[at >= 0]), width)
+        starts = np.r_[0, np.cumsum(np.bincount(users, minlength=train.n_users))].astype(np.int64)
+        return replace(self, starts=starts, items=items.astype(np.int32))
+
+    def _with_item(self, row: int, users: np.ndarray) -> ItemWeights:
+        """One more item: P bordered by what the new one's clicks have in common with the others'.
+
+        With c what they have in common and s = n + ridge - cᵀPc, the new column of P is -Pc / s and its diagonal 1/s.
+        """
+        common = self._common(users)
+        column = self._column(common)  # P c: what the others say of the new item
+        back, own = np.zeros_like(column), np.float32(0)
+        if self.ridge is not None:
+            s = max(len(np.unique(users)) + self.ridge - float(column @ common), 1e-6)
+            back = (column / s / (self.precision + column**2 / s)).astype(np.float32)
+            own = np.float32(1 / s)
+        at = int(np.searchsorted(self.rows, row))
+        weights = np.insert(np.insert(self.weights, at, column, axis=1), at, np.insert(back, at, 0), axis=0)
+        precision = np.insert(self.precision, at, own)
+        items = (self.items + (self.items >= at)).astype(np.int32)
+        return replace(self, rows=np.insert(self.rows, at, row), weights=weights, precision=precision, items=items)
+
+    def _common(self, users: np.ndarray) -> np.ndarray:
+        """How many of the user rows (n,) clicked each item (M,)."""
+        clicked = [self._clicked(int(u)) for u in np.unique(users)]
+        return np.bincount(np.concatenate([np.zeros(0, np.int64), *clicked]), minlength=len(self.rows))
+
+    def _column(self, common: np.ndarray) -> np.ndarray:
+        """P · common (M,) float32; P = -weights · diag(P), off its diagonal."""
+        scaled = (self.precision * common).astype(np.float32)
+        return scaled - self.weights @ scaled
+
     # On disk ---------------------------------------------------------------------------------------------------
 
     def state(self) -> State:
         """What ``storage`` keeps."""
-        return State("item_weights", {name: getattr(self, name) for name in ARRAYS}, {})
+        ridge = {} if self.ridge is None else {"ridge": self.ridge}
+        return State("item_weights", {name: getattr(self, name) for name in ARRAYS}, ridge)
 
     @classmethod
     def from_state(
@@ -135,7 +201,8 @@ class ItemWeights:
     ) -> ItemWeights:
         """The ItemWeights whose :meth:`state` this is, to the bit."""
         n_items = int(arrays["rows"].max(initial=-1)) + 1 if tables is None else tables.n_items
-        return cls(**{name: arrays[name] for name in ARRAYS}, n_items=n_items, tables=tables)
+        own = {name: arrays[name] for name in ARRAYS}
+        return cls(**own, n_items=n_items, tables=tables, ridge=settings.get("ridge"))
 
     @cached_property
     def _ties(self) -> np.ndarray:

@@ -76,8 +76,8 @@ class Order(Protocol):
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         ...
 
-    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
-        """For every item and a newcomer who rated the item rows (n,) -> (I,) float32."""
+    def part(self, part: Part, rated: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer who rated the item rows ``rated`` (n,), and item rows (m,), all by default -> (m,) float32."""
         ...
 
 
@@ -234,9 +234,9 @@ class ByRating:
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         return self.scorer.rank(users, items, **timed(self.scorer, times))
 
-    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32."""
-        return part.rank()
+    def part(self, part: Part, rated: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer and item rows (m,), all by default -> (m,) float32."""
+        return part.rank(items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,11 +298,12 @@ class ByLiking:
             p = self.normal.likely(self.scorer.rank(users, items, **given))
         return (p * self.chance.pairs(users, items)).astype(np.float32)
 
-    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
-        """For every item and a newcomer who rated the item rows (n,) -> (I,) float32."""
+    def part(self, part: Part, rated: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """For a newcomer who rated the item rows ``rated`` (n,), and item rows (m,), all by default -> (m,) float32."""
         knows: Any = part
-        p = knows.p_like(self.like) if offers(part, Likes) else self.normal.likely(part.rank())
-        return (p * self.chance.newcomer(rated)).astype(np.float32)
+        p = knows.p_like(self.like, items) if offers(part, Likes) else self.normal.likely(part.rank(items))
+        chance = self.chance.newcomer(rated)
+        return (p * (chance if items is None else chance[items])).astype(np.float32)
 
     def _by_stars(self, users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         """Pair by pair, a user at a time: (B, I)."""

@@ -23,6 +23,7 @@ from .ratings import Ratings, check_same_tables
 
 if TYPE_CHECKING:
     from .factors import Factors
+    from .objective import Side
 
 T = TypeVar("T")
 
@@ -152,12 +153,13 @@ class Part(Protocol):
 
     Attributes:
         offers: Intervals among them where it has ``interval(others=None, *, level=0.8) -> (low, high)``; Likes where it
-            has ``p_like(like, others=None) -> (n,)``.
+            has ``p_like(like, others=None) -> (n,)``; Sampled where it has ``near() -> Part``, the same newcomer in the
+            scorer's compressed factors, which is quick for all items.
     """
 
     @property
     def offers(self) -> tuple[type, ...]:
-        """Intervals and Likes, where it has them."""
+        """Intervals, Likes and Sampled, where it has them."""
         ...
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
@@ -247,6 +249,59 @@ class Asks(Scorer, Protocol):
             (m,) float64, from 0 to 1.
         """
         ...
+
+
+class Keeps(FoldsIn, Protocol):
+    """Gives newcomers rows of their own, and known users and items rows that their new ratings have a part in."""
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Keeps:
+        """A new scorer of train's tables, in which some rows of one side are folded in by all their ratings in train.
+
+        The other rows are as they were; rows past the end of the old tables that are not named are cold. Features are
+        those of train's side tables.
+
+        Args:
+            train: its id tables extend those of this scorer.
+            side: "user" or "item".
+            rows: (n,) of that side, each once.
+        """
+        ...
+
+
+class Told(NamedTuple):
+    """What one row is connected with.
+
+    Attributes:
+        row: whose ratings these are.
+        others: (n,) rows of the other side.
+        values: (n,) float32 ratings; of clicks, how often.
+        times: (n,) seconds, or None.
+    """
+
+    row: int
+    others: np.ndarray
+    values: np.ndarray
+    times: np.ndarray | None
+
+
+def told(train: Ratings, side: Side, rows: np.ndarray) -> Iterator[Told]:
+    """The ratings of each of the rows (n,) of one side, in that order."""
+    own, others = (train.users, train.items) if side == "user" else (train.items, train.users)
+    values = train.values if train.values is not None else train.counts
+    at = np.flatnonzero(np.isin(own, rows))
+    at = at[np.argsort(own[at], kind="stable")]
+    ends = np.searchsorted(own[at], [rows, np.asarray(rows) + 1])
+    for row, first, last in zip(rows, *ends, strict=True):
+        mine = at[first:last]
+        given = np.ones(len(mine), np.float32) if values is None else values[mine]
+        yield Told(int(row), others[mine], given, None if train.times is None else train.times[mine])
+
+
+def grown(array: np.ndarray, n: int, axis: int = 0) -> np.ndarray:
+    """A copy with zeros at the end of an axis, so that it is ``n`` long."""
+    more = [(0, 0)] * array.ndim
+    more[axis] = (0, n - array.shape[axis])
+    return np.pad(array, more)
 
 
 class State(NamedTuple):

@@ -79,7 +79,7 @@ def step_of(
         penalty[0] = np.inf
         return HalfStep(x, *_of_pairs(a, offset, x, values > 0), penalty)
     w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
-    pull, bend = objective.bend(offset + a @ x, values, w)
+    _, pull, bend = objective.expanded(offset + a @ x, values, w)
     return HalfStep(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,24 @@ import numpy as np
 from ..errors import DataError
 from ..factors import Factors, FactorsPart
 from ..ids import Tables
-from ..objective import Objective, Ridge
+from ..objective import Objective, Ridge, Side
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import Account, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored, ties
+from ..scorer import (
+    Account,
+    Case,
+    Explains,
+    FoldsIn,
+    Keeps,
+    Ranks,
+    Scorer,
+    State,
+    Stored,
+    grown,
+    ties,
+    told,
+)
 from ..settings import Count, NotNegative, Positive, checked
 from .biases import bias, dot
 
@@ -66,15 +79,20 @@ def knn(
         SettingError: for a setting that makes no sense.
     """
     base = _nothing(train) if train.feedback == "clicks" else bias(train, reg_bias_once=reg_bias_once)
-    order = np.lexsort((train.items, train.users))
-    users, items = train.users[order], train.items[order]
-    residuals = _ones(items) if of_clicks(base) else train.explicit()[order] - base.rank(users, items)
-    starts = np.r_[0, np.cumsum(train.user_counts)]
+    starts, items, residuals = _residuals(base, train)
     chosen = DEFAULTS[train.feedback]
     n_neighbours = int(chosen[0]) if n_neighbours is None else n_neighbours
     shrink, amplify = (d if x is None else x for x, d in zip((shrink, amplify), chosen[1:], strict=True))
     neighbours, weights = _alike(starts, items, residuals, train.n_items, n_neighbours, shrink, amplify)
     return Knn(base, neighbours, weights, starts, items, residuals, shrink, amplify, damping)
+
+
+def _residuals(base: Factors, train: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each user's ratings begin (U + 1,), their items and what the biases leave of them, (N,) both, by user."""
+    order = np.lexsort((train.items, train.users))
+    users, items = train.users[order], train.items[order]
+    residuals = _ones(items) if of_clicks(base) else train.explicit()[order] - base.rank(users, items)
+    return np.r_[0, np.cumsum(train.user_counts)], items, residuals
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,7 +121,7 @@ class Knn:
     amplify: float
     damping: float
 
-    offers = (Scorer, Ranks, FoldsIn, Explains, Stored)
+    offers = (Scorer, Ranks, FoldsIn, Keeps, Explains, Stored)
 
     @property
     def tables(self) -> Tables | None:
@@ -182,6 +200,27 @@ class Knn:
         if 0 <= item < len(self.neighbours):
             out[self.neighbours[item]] = self.weights[item]
         return np.array([out[r] if 0 <= r < len(out) else 0.0 for r in rated.tolist()])
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Knn:
+        """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``.
+
+        Neighbours of items that have some stay as they are, and new items are none to each other.
+        """
+        clicks = of_clicks(self.base)
+        known = replace(train, values=_ones(train.items), counts=None) if clicks else train
+        wide = replace(self.base.keeping(known, side, rows[:0]), tables=train.tables)
+        tables = grown(self.neighbours, train.n_items), grown(self.weights, train.n_items)
+        new = rows[~tables[1][rows].any(1)] if side == "item" else rows[:0]
+        others = known.take(~np.isin(known.items, new))  # no item is its own neighbour
+        parts = dict(zip(("starts", "items", "residuals"), _residuals(wide, others), strict=True))
+        knn = replace(self, base=wide, neighbours=tables[0], weights=tables[1], **parts)
+        if side == "item":
+            for row, users, values, _ in told(known, side, new):
+                part = knn.fold_in_item(users, values)
+                tables[0][row], tables[1][row] = part.neighbours[0], part.weights[0]
+        base = replace(self.base.keeping(known, side, rows), tables=train.tables)
+        parts = dict(zip(("starts", "items", "residuals"), _residuals(base, known), strict=True))
+        return replace(knn, base=base, **parts)
 
     def state(self) -> State:
         """What ``storage`` keeps."""

@@ -6,7 +6,7 @@ It is what every ranking has to beat. It guesses no ratings: asked for one, it s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from ..errors import DataError, SettingError
 from ..ids import Tables
+from ..objective import Side
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import Account, Case, Chances, Explains, FoldsIn, Ranks, Scorer, State, Stored
+from ..scorer import Account, Case, Chances, Explains, FoldsIn, Keeps, Ranks, Scorer, State, Stored, grown
 from ..settings import Positive, checked
 from ..times import filled
 
@@ -43,7 +44,7 @@ class Popular:
     n_users: int
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Chances, FoldsIn, Explains, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Keeps, Explains, Stored)
 
     def __repr__(self) -> str:
         return f"Popular({len(self.counts):,} items)"
@@ -82,6 +83,16 @@ class Popular:
         name = "mean" if self.otherwise else "share of users who took it"
         said = float(self.score(np.zeros(1, np.int32), np.array([case.item]))[0])
         return Account(((name, said),), 0.0, np.zeros(len(case.items)), "the same for everybody")
+
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Popular:
+        """With the item rows (n,) counted as train has them: see ``scorer.Keeps``. Users change nothing."""
+        counts, guesses = grown(self.counts, train.n_items), grown(self.guesses, train.n_items)
+        guesses[len(self.guesses) :] = self.otherwise
+        if side == "item":
+            counts[rows] = train.item_counts[rows]
+            users = max(int((train.user_counts > 0).sum()), 1)
+            guesses[rows] = self.otherwise or counts[rows] / users  # a mean of ratings, or the share of clicks
+        return replace(self, counts=counts, guesses=guesses, n_users=train.n_users, tables=train.tables)
 
     def state(self) -> State:
         """What ``storage`` keeps."""

@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import compare, data, demo, doctor, export, fit, lr_find, plot, reasons, recommend, refit, sheet, use
+from . import compare, data, demo, doctor, export, fit, lr_find, plot, reasons, recommend, refit, sheet, update, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -63,6 +63,7 @@ app.command("similar")(use.similar)
 app.command("explain")(reasons.explain)
 app.command("ask")(reasons.ask)
 app.command("refit")(refit.refit)
+app.command("update")(update.update)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
 app.command("lr-find")(lr_find.lr_find)

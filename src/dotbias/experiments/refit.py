@@ -186,7 +186,7 @@ def _whole(fit: Fit, run: Fitter, train: Ratings, seed: int, settings: dict[str,
 def _compared(old: Ranks, new: Scorer, held: Ratings, train: Ratings, seed: int) -> dict[str, Any]:
     """The figures of both on the slice, and whether the new one is worse beyond doubt."""
     name = METRICS[train.feedback]
-    both: dict[str, Scorer] = {"old": Grown(old, train.n_items) if train.values is None else old, "new": new}
+    both: dict[str, Scorer] = {"old": Joined(old, train.n_items) if train.values is None else old, "new": new}
     held = dataclasses.replace(held, cold=None)
     found = compare(both, held, train=train, metrics=(name,), times="unknown", rng=seed)
     gap = found.differences["new"][name]
@@ -198,7 +198,7 @@ def _compared(old: Ranks, new: Scorer, held: Ratings, train: Ratings, seed: int)
     return {"metric": name, **figures, "difference": float(gap.value), "low": ends[0], "high": ends[1], "worse": worse}
 
 
-class Grown:
+class Joined:
     """A scorer among more items than it knows: those past its table are cold items.
 
     Args:

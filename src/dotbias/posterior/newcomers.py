@@ -94,6 +94,8 @@ def fold_in(
     prior: Own,
     given: Given,
     columns: Sequence[tuple[bool, SidePosterior]],
+    seed: int | tuple[int, int] = 0,
+    averages: np.ndarray | None = None,
 ) -> PosteriorPart:
     """A newcomer who is connected with the other side's ``rows`` (n,) by ratings ``values`` (n,).
 
@@ -105,6 +107,8 @@ def fold_in(
         prior: of the newcomer's own bias and factors.
         given: the rest of the model.
         columns: a pair for each history in the model: whether it is the newcomer's own, and its side.
+        seed: of the draws: rows that are scored together need draws that know nothing of each other.
+        averages: :func:`group_averages` of the newcomer's side, where they were made before.
 
     Returns:
         What the history and the features say, plus the mean of the own part's conditional, in every sample.
@@ -115,10 +119,10 @@ def fold_in(
     S, K = len(given.mean), side.prior_mean.shape[2] - 1
     place, weight = feature_rows(side, features or {})
     known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
-    known = known + not_told(side, features or {}, n)
+    known = known + not_told(side, features or {}, n, averages)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
     told = known + history * history_weight(max(n, 1), side.shrink)
-    mean, drawn = _own(np.asarray(values, np.float64), told, prior, given)
+    mean, drawn = _own(np.asarray(values, np.float64), told, prior, given, seed)
     known = known + history * history_weight(n + 1, side.shrink)  # as for any held-out pair, it grows by the pair
     parts: list[np.ndarray] = []
     for x in (mean + known, drawn + known):
@@ -127,24 +131,37 @@ def fold_in(
     return PosteriorPart(*parts, n_told=n)
 
 
-def not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.ndarray:
+def group_averages(side: SidePosterior) -> np.ndarray:
+    """What each group of features says of the average row of train: (G, S, 1 + K) float64."""
+    groups = [(side.features[:, a:z], side.typical[a:z].astype(np.float64)) for _, a, z in side.groups]
+    found = [np.einsum("sfk,f->sk", features, typical) for features, typical in groups]
+    return np.stack(found) if found else np.zeros((0, len(side.features), side.features.shape[2]))
+
+
+def not_told(
+    side: SidePosterior, features: Mapping[str, Any], n: int, averages: np.ndarray | None = None
+) -> np.ndarray:
     """What is expected (S, 1 + K) of columns that were not given, and of a history of which n ratings are told.
 
     That of the average row of train; of the history, the share shrink/(n + shrink) that the told part leaves open.
     """
-    weight = side.typical.astype(np.float64)
-    for g, (column, first, last) in enumerate(side.groups):
-        if g == 0 and side.has_history:
-            weight[first:last] *= side.shrink / max(n + side.shrink, 1e-9)
-        elif column in features:
-            weight[first:last] = 0.0
-    return np.einsum("sfk,f->sk", side.features, weight)
+    averages = group_averages(side) if averages is None else averages
+    share = np.array([float(column not in features) for column, _, _ in side.groups])
+    if side.has_history:
+        share[0] = side.shrink / max(n + side.shrink, 1e-9)
+    return np.einsum("g,gsk->sk", share, averages)
 
 
-def _own(values: np.ndarray, known: np.ndarray, prior: Own, given: Given) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and a draw of the conditional of own bias and factors, (S, 1 + K) each; ``known``: features and history."""
+def _own(
+    values: np.ndarray, known: np.ndarray, prior: Own, given: Given, seed: int | tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and a draw of the conditional of own bias and factors, (S, 1 + K) each; ``known``: features and history.
+
+    The draws' deviations sum to 0 over the samples, so that their mean is hardly less exact than the means' own.
+    """
     mean, lam = prior
-    z = np.random.default_rng(0).standard_normal(mean.shape)  # the same for every newcomer
+    z = np.random.default_rng(seed).standard_normal(mean.shape)
+    z = (z - z.mean(0)) * (len(z) / max(len(z) - 1, 1)) ** 0.5  # centred, with the spread that they had
     if not len(values):
         return mean, mean + z / np.sqrt(lam)
     bias, q = given.bias, given.factors

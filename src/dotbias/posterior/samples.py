@@ -24,9 +24,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import DataError, SettingError
-from ..factors import Factors
+from ..factors import Factors, FactorsPart
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
+from ..ratings import Ratings
 from ..scorer import (
     Account,
     Asks,
@@ -35,6 +36,7 @@ from ..scorer import (
     Explains,
     FoldsIn,
     Intervals,
+    Keeps,
     Likes,
     Noted,
     Ranks,
@@ -47,7 +49,8 @@ from ..scorer import (
 )
 from ..trace import Trace
 from .compress import best_product
-from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
+from .keeping import kept as keep
+from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, group_averages, with_session
 from .reasons import explain, gains
 from .selection import left_open
 from .sessions import SessionPosterior
@@ -134,7 +137,7 @@ class Posterior:
     @property
     def offers(self) -> tuple[type, ...]:
         """See ``scorer``; stars where ratings are a few distinct values, times where sessions are used."""
-        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Explains, Asks, Stored)
+        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Keeps, Explains, Asks, Stored)
         return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.sessions.effects.shape[1] else ()))
 
     @property
@@ -395,19 +398,94 @@ class Posterior:
         """A new item to which the user rows ``users`` (n,) gave ``values`` (n,); ``features``: column -> value(s)."""
         return Newcomer(self, "item", self._fold_in("item", users, values, features))
 
+    def keeping(self, train: Ratings, side: Side, rows: np.ndarray) -> Posterior:
+        """With the rows (n,) of one side folded in by all their ratings in train: see ``scorer.Keeps``."""
+        return keep(self, train, side, rows)
+
+    def fold_in_row(
+        self,
+        side: Side,
+        row: int,
+        others: np.ndarray,
+        values: np.ndarray,
+        features: Mapping[str, Any],
+        times: np.ndarray | None,
+    ) -> PosteriorPart:
+        """A row that stays, rated at ``times`` (n,): its draws are its own, and sessions that are known stay known."""
+        return self._fold_in(side, others, values, features, row, times)
+
     def _fold_in(
-        self, side: Side, rows: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None
+        self,
+        side: Side,
+        rows: np.ndarray,
+        values: np.ndarray,
+        features: Mapping[str, Any] | None = None,
+        row: int | None = None,
+        times: np.ndarray | None = None,
     ) -> PosteriorPart:
         rows = np.asarray(rows, np.int64)
         if side == "user":
             own, given = self.user_side, _rows(rows, self.item_bias, self.items)
-            prior = with_session(Own.of(own), self.sessions)
-        else:
-            own, given = self.item_side, self.user_rows(rows)
             prior = Own.of(own)
+            if row is not None and self._has_sessions(row):
+                given = given[0] + self._session_part(row, given[1], times), given[1]
+            else:
+                prior = with_session(prior, self.sessions)
+        else:
+            own, given = self.item_side, self.user_rows(rows, times)
+            prior = Own.of(own)
+        seed = 0 if row is None else (1 + (side == "item"), row)
         histories = [(side == name, s) for name, s in (("user", self.user_side), ("item", self.item_side))]
         columns = [(mine, s) for mine, s in histories if s.has_history]
-        return fold_in(rows, values, features, own, prior, Given(self.mean, self.fit_noise, *given), columns)
+        return fold_in(
+            rows,
+            values,
+            features,
+            own,
+            prior,
+            Given(self.mean, self.fit_noise, *given),
+            columns,
+            seed,
+            self._averages[side],
+        )
+
+    @cached_property
+    def _averages(self) -> dict[Side, np.ndarray]:
+        """Of each side, what its groups of features say of the average row."""
+        return {"user": group_averages(self.user_side), "item": group_averages(self.item_side)}
+
+    def _has_sessions(self, user: int) -> bool:
+        return bool(self.sessions.sessions.last(np.array([user]))[0] >= 0)
+
+    def _session_part(self, user: int, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+        """What a user's sessions, as they are, have in f with items of factors (S, n, K), at times (n,): (S, n)."""
+        effect = self.sessions.of(np.repeat(user, items.shape[1]), times)
+        return effect[:, :, 0] + np.einsum("snk,snk->sn", effect[:, :, 1:], items[:, :, : effect.shape[2] - 1])
+
+    @property
+    def n_rows(self) -> tuple[int, int]:
+        """U and I."""
+        return self.user_bias.shape[1], self.item_bias.shape[1]
+
+    def stranger(self, side: Side) -> PosteriorPart:
+        """A newcomer of whom nothing is told."""
+        return self._stranger_user if side == "user" else self._stranger_item
+
+    def effective_rows(self, side: Side, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bias (S, n) and factors (S, n, K) of rows of one side; of users, as they are over all their sessions."""
+        return self.user_rows(rows) if side == "user" else self.item_rows(rows)
+
+    def project(self, side: Side, factors: np.ndarray) -> np.ndarray:
+        """Rows' factors in every sample (S, n, K) -> compressed (n, R): least squares on the other side's products."""
+        onto = self._projections[0 if side == "user" else 1]
+        return np.einsum("snk,skr->nr", factors, onto, optimize=True)
+
+    @cached_property
+    def _projections(self) -> tuple[np.ndarray, np.ndarray]:
+        """(S, K, R) float32 for users and for items: Q_sᵀ B (BᵀB)⁺ / S, B the other side's compressed factors."""
+        near = self.factors()
+        users = self.user_rows(np.arange(len(self.user_bias[0])))[1]
+        return _onto(self.items, near.items), _onto(users, near.users)
 
     def part_moments(self, side: Side, part: PosteriorPart, others: np.ndarray | None, *, own: bool = True) -> Moments:
         """Mean and variance of f between a newcomer and rows of the other side, and the width, (n,) each.
@@ -585,7 +663,12 @@ class Newcomer:
     side: Side
     part: PosteriorPart
 
-    offers = (Intervals, Likes)
+    offers = (Intervals, Likes, Sampled)
+
+    def near(self) -> FactorsPart:
+        """The same newcomer in the posterior's compressed factors."""
+        factors = self.of.project(self.side, self.part.factors[:, None].astype(np.float32))[0]
+        return FactorsPart(self.of.factors(), self.side, float(self.part.bias.mean()), factors)
 
     def score(self, others: np.ndarray | None = None) -> np.ndarray:
         """Guesses for rows of the other side (n,), all by default -> (n,) float32."""
@@ -602,6 +685,12 @@ class Newcomer:
     def p_like(self, like: float, others: np.ndarray | None = None) -> np.ndarray:
         """P(rating >= like), if it is rated, without the pair's own places in histories (n,) float64."""
         return self.of.reaches(self.of.part_moments(self.side, self.part, others, own=False), like)
+
+
+def _onto(rows: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Rows' factors (S, R, K) onto their compressed factors (R, J): (S, K, J), such that near ≈ mean of rows · it."""
+    scaled = near @ np.linalg.pinv(near.T.astype(np.float64) @ near).astype(np.float32)
+    return np.stack([x.T @ scaled for x in rows]) / np.float32(len(rows))
 
 
 def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> SidePosterior:

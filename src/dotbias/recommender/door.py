@@ -11,23 +11,24 @@ import numpy as np
 
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
-from ..interpret import top as top_rows
+from ..objective import Side
 from ..orders import Order, chance_of, find_order, timed
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
-from ..scorer import Asks, FoldsIn, Part, Ranks, check_rows, demand, offers
+from ..scorer import Asks, FoldsIn, Keeps, Part, Ranks, check_rows, demand, offers
 from ..settings import Count, Positive, check
 from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
-from .histories import SEVERAL, Known, item_row, read
-from .lists import Found, Wish, finite, in_blocks, lists_of
+from .histories import SEVERAL, Known, item_row, read, read_raters
+from .lists import Found, Wish, finite, in_blocks, list_to, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
 from .questions import DIVISIVE, Question, gains_and_chances, noise_of
 from .reasons import Explanation, explained
 from .record import Record
+from .staying import Grown, scorer_with, titled, with_one, with_ratings
 from .where import Where
 from .wishes import PLAIN, Asked, check_n, check_order, filters_of, wish_of
 
@@ -50,6 +51,7 @@ class Recommender:
         log: its training log, kept when saved.
         clicks: for the order "liked": a scorer of clicks that was fitted on who rated what, such as
             ``fit_clicks(train)``; by default an item's share of the users is its P(rated). Kept when saved.
+        n_since_fit: how many of train's ratings came after the fit (see :meth:`update`).
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
@@ -65,6 +67,7 @@ class Recommender:
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
         clicks: Ranks | None = None,
+        n_since_fit: int = 0,
     ):
         check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
@@ -72,11 +75,12 @@ class Recommender:
         check_rows(scorer, train, "train")
         if clicks is not None:
             check_rows(clicks, train, "train")
-        self.record, self.clicks = Record(train), clicks
+        self.record, self.clicks, self.n_since_fit = Record(train), clicks, n_since_fit
         self._orders: dict[tuple[str, float | None], Order] = {}
 
     def __repr__(self) -> str:
-        return f"Recommender({self.scorer!r}, {self.train!r})"
+        since = f", {100 * self.share_since_fit:.2g} % of them since the fit" if self.n_since_fit else ""
+        return f"Recommender({self.scorer!r}, {self.train!r}{since})"
 
     # Predicting ------------------------------------------------------------------------------------------------
 
@@ -315,7 +319,7 @@ class Recommender:
         allowed = wish.filters.allowed.copy()
         if not wish.filters.keep_seen:
             allowed[known.rows] = False
-        best = top_rows(finite(wish.order.part(part, known.rows)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
+        best = list_to(part, wish, known.rows, allowed)
         if any(wish.dials):
             best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
         note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
@@ -524,6 +528,104 @@ class Recommender:
         values = [None] * len(at) if self.train.values is None else self.train.values[at].tolist()
         return dict(zip(self.record.ids(self.train.items[at]), values, strict=True))
 
+    # Newcomers that stay ---------------------------------------------------------------------------------------
+
+    def add_user(self, user_id: Id, history: History = (), *, features: Mapping[str, Any] | None = None) -> Recommender:
+        """A new Recommender that knows one more user; this one stays as it is. Nothing is refitted.
+
+        The user's row is what fold-in makes of the history; then they are a user like any other, also on disk, and
+        the next fit on its ``train`` counts them in. Each call copies the model's tables: many at once are
+        quicker by :meth:`update`.
+
+        Args:
+            user_id: of the kind that train's ids are.
+            history: item -> rating, each item by its id or its title; of clicks, items alone will do.
+            features: column of train's user table -> value. Models that use the column (gibbs) reckon with it.
+
+        Raises:
+            DataError: for an id that is taken, nothing told at all, an item named twice, a rating off the scale, or a
+                column or a value that the table or the fit does not have.
+            UnknownIdError: for an item that train does not name, with a near miss.
+            SettingError: for a scorer that does not support it.
+        """
+        known = read({} if isinstance(history, tuple) and not history else history, self.train, self.record.titles)
+        cells = titled(None, features, None)
+        return self._after(self._with_one("user", user_id, known.rows, known.values, cells))
+
+    def add_item(
+        self,
+        item_id: Id,
+        ratings: Mapping[Id, float] | Iterable[Id] = (),
+        *,
+        features: Mapping[str, Any] | None = None,
+        title: str | None = None,
+    ) -> Recommender:
+        """A new Recommender that knows one more item; this one stays as it is. As :meth:`add_user`.
+
+        An item that nobody has rated is what its features imply, in models that use them (gibbs); in others it is an
+        average item. Lists hold it with ``keep_unrated=True`` or ``only=``.
+
+        Args:
+            item_id: of the kind that train's ids are.
+            ratings: user id -> rating; of clicks, users alone will do.
+            features: column of train's item table -> value; several labels as a list, or "Comedy|Drama".
+            title: for people.
+
+        Raises:
+            DataError: for an id that is taken, an item without ratings and features, or as in :meth:`add_user`.
+            UnknownIdError: for a user that train does not name.
+            SettingError: for a scorer that does not support it, or a title where train's items have none.
+        """
+        users, values = read_raters(ratings, self.train)
+        cells = titled(self.train.item_table, features, title)
+        if features is None and not len(users):
+            raise DataError(f"nothing is known of the item {item_id!r}.", hint="give ratings, features or both.")
+        return self._after(self._with_one("item", item_id, users, values, cells))
+
+    def update(self, ratings: Any) -> Recommender:
+        """A new Recommender that knows more ratings; this one stays as it is. Nothing is refitted.
+
+        Items that were rated are folded in anew by all their ratings, and then users who rated; new ids get rows at
+        the end. All else stays as fitted: what that loses, ``share_since_fit`` hints at. A rating of a pair that train
+        holds takes the older one's place; clicks are added up.
+
+        Args:
+            ratings: Ratings, read with ``like=`` train or not, or a table (pandas, polars, pyarrow).
+
+        Raises:
+            DataError: for clicks in the place of ratings, ids of another kind, or a rating off train's scale.
+            SettingError: for a scorer that does not support it.
+        """
+        more = ratings if isinstance(ratings, Ratings) else Ratings.from_frame(ratings, like=self.train)
+        if not more.extends(self.train.tables):
+            clicks: dict[str, Any] = {} if more.values is not None else {"rating": False}
+            more = Ratings.from_frame(more.to_frame(), like=self.train, **clicks)
+        return self._after(with_ratings(self.train, more)) if len(more) else self
+
+    @property
+    def share_since_fit(self) -> float:
+        """The share of train's ratings that the fit has not seen, 0 to 1: towards a fifth, think of a refit."""
+        return self.n_since_fit / max(len(self.train), 1)
+
+    def _with_one(
+        self, side: Side, new_id: Id, others: np.ndarray, values: np.ndarray, cells: Mapping[str, Any]
+    ) -> Grown:
+        demand(self.scorer, Keeps, why="newcomers that stay", hint="refit it, or fit als, sgd, dot_bias, net or gibbs.")
+        if not len(others) and not cells:
+            raise DataError(f"nothing is known of the {side} {new_id!r}.", hint="give ratings, features or both.")
+        return with_one(self.train, side, new_id, others, values, cells)
+
+    def _after(self, grown: Grown) -> Recommender:
+        return Recommender(
+            scorer_with(self.scorer, grown),
+            grown.train,
+            settings=self.settings,
+            metrics=self.metrics,
+            log=self.log,
+            clicks=None if self.clicks is None else scorer_with(self.clicks, grown.as_clicks()),
+            n_since_fit=min(self.n_since_fit + grown.n_new, len(grown.train)),
+        )
+
     # On disk ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> Path:
@@ -531,7 +633,7 @@ class Recommender:
         from .. import storage
 
         kept = {"settings": self.settings, "metrics": self.metrics, "log": self.log, "clicks": self.clicks}
-        return storage.save(folder, self.scorer, self.train, **kept)
+        return storage.save(folder, self.scorer, self.train, **kept, n_since_fit=self.n_since_fit)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -543,7 +645,8 @@ class Recommender:
         from .. import storage
 
         s = storage.load(folder)
-        return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log, clicks=s.clicks)
+        kept = {"settings": s.settings, "metrics": s.metrics, "log": s.log, "clicks": s.clicks}
+        return cls(s.scorer, s.ratings, **kept, n_since_fit=s.n_since_fit)
 
 
 def _near_note(id: Id, count: int, found: int, n: int, what: str) -> str | None:

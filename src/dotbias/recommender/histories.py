@@ -18,6 +18,7 @@ from ..errors import DataError, SettingError, UnknownIdError, did_you_mean
 from ..ratings import Ratings
 from ..settings import fits
 from .answers import Id
+from .names import rows_of
 
 SEVERAL = -1  # items have this title
 NEAR = 20_000  # titles among which a near miss is looked for
@@ -88,9 +89,30 @@ def read(history: Mapping[Id, float] | Iterable[Id], train: Ratings, titles: Tit
     if len(history) > train.n_items:
         what = f"the history has {len(history):,} entries, and train knows {train.n_items:,} items."
         raise DataError(what, hint="each item once.")
-    values = _ratings(history, train)
+    values = ratings_of(history, train)
     rows = np.fromiter((item_row(name, train, titles) for name in history), np.int32, len(history))
     _once(rows, list(history), train)
+    return Known(rows, values)
+
+
+def read_raters(ratings: Mapping[Id, float] | Iterable[Id], train: Ratings) -> Known:
+    """Who gave a new item what: user rows and ratings.
+
+    Raises:
+        SettingError: for what is no mapping.
+        UnknownIdError: for a user that train does not name, with a near miss.
+        DataError: for a user named twice, or a rating off the scale.
+    """
+    if train.values is None and isinstance(ratings, Iterable) and not isinstance(ratings, (str, bytes, Mapping)):
+        ratings = dict.fromkeys(ratings, 1.0)
+    if not isinstance(ratings, Mapping):
+        if not isinstance(ratings, tuple) or ratings:
+            raise SettingError(f"the ratings are a {type(ratings).__name__}.", hint="a dict: {user id: rating, …}.")
+        ratings = {}
+    values = ratings_of(ratings, train, whose="the rating of user")
+    rows = rows_of(train.user_ids, list(ratings), "users")
+    if len(np.unique(rows)) < len(rows):
+        raise DataError("the ratings name a user twice.", hint="keep one of them.")
     return Known(rows, values)
 
 
@@ -119,16 +141,16 @@ def item_row(name: Any, train: Ratings, titles: Titles) -> int:
     return row
 
 
-def _ratings(history: Mapping[Id, float], train: Ratings) -> np.ndarray:
-    """The ratings (n,) float32, each a number on train's scale."""
+def ratings_of(history: Mapping[Id, float], train: Ratings, whose: str = "the history's rating of item") -> np.ndarray:
+    """The ratings (n,) float32, each a number on train's scale; ``whose`` they are, where one is not."""
     low, high = (-np.inf, np.inf) if train.values is None else train.scale()
     slack = 0.0 if train.values is None else float(np.spacing(np.float32(max(abs(low), abs(high)))))
     for name, value in history.items():
         if not fits(value, float) or not math.isfinite(value):
-            raise DataError(f"the history's rating of item {name!r} is {value!r}.", hint="give a number.")
+            raise DataError(f"{whose} {name!r} is {value!r}.", hint="give a number.")
         if not low - slack <= value <= high + slack:
             declared = "" if train.y_range else "; Ratings read with y_range=(low, high) may declare another"
-            what = f"the history's rating of item {name!r} is {value:g}; the scale is from {low:g} to {high:g}."
+            what = f"{whose} {name!r} is {value:g}; the scale is from {low:g} to {high:g}."
             raise DataError(what, hint=f"give ratings on that scale{declared}.")
     return np.fromiter(history.values(), np.float32, len(history))
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from ..errors import DataError
 from ..interpret import top
 from ..orders import Order, timed
-from ..scorer import Ranks
+from ..scorer import Part, Ranks, Sampled, offers
 from .dials import Dials, chosen_again
 from .filters import Filters
 
@@ -82,6 +82,20 @@ def lists_of(scorer: Ranks, wish: Wish, seen: Seen, users: np.ndarray, times: np
     best = np.where(np.take_along_axis(possible, by, 1), np.take_along_axis(short, by, 1), -1)
     items = _dialled(best, wish) if any(wish.dials) else best
     return Found(items, _scores(scorer, users, items, times), (values > -np.inf).sum(1))
+
+
+def list_to(part: Part, wish: Wish, rated: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """A newcomer's list, before the dials, of the items that are ``allowed`` (I,): item rows (n,), best first.
+
+    Of a mean over samples, the shortlist comes from its compressed factors, as for users that train knows.
+    """
+    order, depth, knows = wish.order, wish.dials.depth(wish.n), cast("Any", part)
+    items, m = np.flatnonzero(allowed), NEAR * depth + NEAR_MARGIN
+    if order.near is None or not offers(knows, Sampled) or len(items) <= m:
+        return top(finite(order.part(part, rated)), items, depth)
+    items = np.sort(top(finite(order.near.part(cast("Any", part).near(), rated)), items, m))
+    exact = finite(order.part(part, rated, items))
+    return items[np.lexsort((items, -exact))[:depth]]
 
 
 def finite(values: np.ndarray) -> np.ndarray:

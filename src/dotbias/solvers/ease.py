@@ -67,7 +67,7 @@ def ease(
     weights[np.diag_indices(len(rows))] += np.float32(reg)
     precision = _invert(weights)
     _regress(weights, precision)
-    return ItemWeights(rows, weights, precision, starts, items, train.n_items, train.tables)
+    return ItemWeights(rows, weights, precision, starts, items, train.n_items, train.tables, float(reg))
 
 
 def nbytes(n_items: int) -> int:

@@ -264,10 +264,13 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "item_side": _is_side,
         "compressed?": _is_factors,
     },
+    "item_weights": {"ridge?": lambda x: is_number(x) and x >= 0},
     "net": {
         "y_range": lambda x: is_range(x) and None not in x,
         "config": lambda x: isinstance(x, dict),
         "mean?": is_number,
+        "noise?": lambda x: is_number(x) and x > 0,
+        "negatives?": lambda x: is_number(x) and x >= 0,
     },
 }
 

@@ -95,6 +95,8 @@ def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     for field in ("n_ratings", "n_users", "n_items"):
         if type(n := manifest["data"].get(field)) is not int or n < 0:
             raise refuse(f"{field} is {n!r}")
+    if type(n := manifest["data"].get("n_since_fit", 0)) is not int or not 0 <= n <= manifest["data"]["n_ratings"]:
+        raise refuse(f"n_since_fit is {n!r}")
     clicks = manifest.get("clicks", {"kind": manifest.get("kind"), "scorer": {}})
     for kind in (manifest.get("kind"), clicks.get("kind") if isinstance(clicks, dict) else None):
         if not isinstance(kind, str) or kind not in LOADERS:

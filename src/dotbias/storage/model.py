@@ -50,6 +50,7 @@ class StoredModel:
         log: training log, a dict per epoch (keys without a value left out), or None.
         manifest: the manifest itself: format, dotbias, kind, created, data …
         clicks: a second scorer, of who rated what, or None.
+        n_since_fit: how many of the ratings came after the fit.
     """
 
     scorer: Any
@@ -59,6 +60,7 @@ class StoredModel:
     log: list[dict[str, Any]] | None
     manifest: dict[str, Any]
     clicks: Any = None
+    n_since_fit: int = 0
 
 
 # Saving --------------------------------------------------------------------------------------------------------
@@ -73,6 +75,7 @@ def save(
     metrics: Mapping[str, Any] | None = None,
     log: Sequence[Mapping[str, Any]] | None = None,
     clicks: Scorer | None = None,
+    n_since_fit: int = 0,
 ) -> Path:
     """Write a model, or replace the one in ``folder``; a crash at any moment leaves the old or the new one.
 
@@ -84,6 +87,7 @@ def save(
         metrics: its measured errors, such as ``Report.to_dict()``.
         log: training log, a flat dict per epoch.
         clicks: a second scorer, of who rated what, for the order of lists.
+        n_since_fit: how many of the ratings came after the fit, and are folded in.
 
     Returns:
         The folder.
@@ -107,7 +111,7 @@ def save(
         "metrics": dict(metrics or {}),
         "scorer": state.settings,
         **({"clicks": {"kind": second.kind, "scorer": second.settings}} if second else {}),
-        "data": _describe(ratings),
+        "data": _describe(ratings) | ({"n_since_fit": n_since_fit} if n_since_fit else {}),
         "blobs": {role: {"file": f, "sha256": _stem(f), "size": len(b)} for role, (f, b) in blobs.items()},
     }
     text = to_json(manifest)
@@ -272,7 +276,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
         else None
     )
     kept = manifest["settings"], manifest["metrics"], log, manifest
-    return StoredModel(found["weights"], ratings, *kept, found.get("clicks"))
+    return StoredModel(found["weights"], ratings, *kept, found.get("clicks"), data.get("n_since_fit", 0))
 
 
 def _arrays(content: bytes, kind: str, settings: dict[str, Any], data: dict[str, Any]) -> dict[str, np.ndarray]:
