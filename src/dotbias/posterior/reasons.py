@@ -54,6 +54,8 @@ def explain(posterior: Posterior, case: Case) -> Account:
     parts += [(name, x[:, 0] + np.einsum("sk,sk->s", user[:, 1:], x[:, 1:])) for name, x in labels]
     if posterior.user_side.has_history or posterior.item_side.has_history:
         parts.append(("this rating, in the histories", pair.own))
+    if posterior.selection:
+        parts.append(("that they chose it", np.array([_chosen(posterior, case)])))
     means = tuple((name, float(np.mean(x, dtype=np.float64))) for name, x in parts)
     anybody = posterior.mean + whole[:, 0]
     personal = sum(x for _, x in means) - float(np.mean(anybody, dtype=np.float64))
@@ -63,6 +65,19 @@ def explain(posterior: Posterior, case: Case) -> Account:
 def _sum(named: Named) -> np.ndarray:
     """What has these parts, (S, 1 + K) float64."""
     return np.stack([x for _, x in named]).sum(0, dtype=np.float64)
+
+
+def _chosen(posterior: Posterior, case: Case) -> float:
+    """What is added because people choose what they will like (see ``selection``)."""
+    row = np.array([case.item])
+    if case.user is None:
+        part = posterior.fold_in_user(case.items, case.values, case.user_features).part
+        variance = posterior.part_moments("user", part, row).variance
+        return float(posterior.chosen(variance, np.array([part.n_told]))[0])
+    who = np.array([case.user])
+    known = who[who < len(posterior.user_counts)]
+    count = posterior.user_counts[known] if len(known) else np.zeros(1)
+    return float(posterior.chosen(posterior.moments(who, row, case.times).variance, count)[0])
 
 
 def _pair(posterior: Posterior, case: Case) -> Pair:

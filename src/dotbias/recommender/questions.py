@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..orders import SAMPLE, Chance
+from ..orders import SAMPLE
 from ..ratings import Ratings
 from ..scorer import Asks, Ranks, offers
 from .answers import Id
@@ -39,7 +39,7 @@ class Question(NamedTuple):
 
 
 def gains_and_chances(
-    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int, noise: float
+    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: np.ndarray, noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a rating of each of the items (m,) would teach of a user who told ``known``; how likely they know it.
 
@@ -48,19 +48,17 @@ def gains_and_chances(
         train: what it was fitted on.
         known: what the user has told.
         items: candidates.
-        chance: P(rated).
-        user: their row, -1 for a newcomer.
+        chance: (I,) P(rated) of every item.
         noise: what :func:`noise_of` says.
 
     Returns:
         (m,) float64 each.
     """
-    every = chance(np.array([user]))[0].astype(np.float64)
     if offers(scorer, Asks):
         gain = scorer.gains((known.rows, known.values), items, train.item_counts / max(len(train), 1), noise)
     else:
         gain = divisive(train)[items]
-    return gain, every[items]
+    return gain, np.minimum(chance[items].astype(np.float64), 1.0)
 
 
 def noise_of(scorer: Ranks, train: Ratings) -> float:
