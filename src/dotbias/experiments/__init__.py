@@ -1,4 +1,4 @@
-"""Experiments: several ways to fit, compared on the same splits with the same seed; and a scheduled refit.
+"""Experiments: several ways to fit, compared on the same splits with the same seed; a refit that may not do harm.
 
 This room calls fitters and measures what they return; it knows no model.
 """

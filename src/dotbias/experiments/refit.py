@@ -92,7 +92,7 @@ def refit(folder: str | Path, new: Ratings, *, share: float = 0.2, seed: int = 0
     train = _merged(old, rest)
     fitted = _whole(fit, run, train, own_seed, settings)
     found = _compared(stored.scorer, fitted, part, train, seed)
-    sizes = {"n_new": len(new), "n_slice": len(part), "n_again": int(again.sum())}
+    sizes: dict[str, Any] = {"n_new": len(new), "n_slice": len(part), "n_again": int(again.sum())}
     if found.pop("worse"):
         why = "the new model is worse, beyond doubt: the old one stays."
         return Refit(replaced=False, why=why, fitter=run.name, **found, **sizes, n_train=len(old))

@@ -182,7 +182,7 @@ class Posterior:
 
         mean, variance = self._in_blocks(both, users, times)
         width = np.exp(self.row_features(users, items, times) @ self.widths) if len(self.widths) else np.ones(len(mean))
-        more = self.chosen(variance, _count(self.user_counts, users)) if own else 0.0
+        more = self.raised(variance, _count(self.user_counts, users)) if own else 0.0
         return Moments(mean + more, variance, width)
 
     def row_features(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
@@ -238,9 +238,9 @@ class Posterior:
         counts = _count(self.user_counts, users)[:, None]
         variance = np.maximum(squares / self.n_samples - mean**2, 0) + more
         width = factor(self.widths, counts, self.item_counts, kinds)
-        return Moments(mean + (self.chosen(variance, counts) if own else 0.0), variance, width)
+        return Moments(mean + (self.raised(variance, counts) if own else 0.0), variance, width)
 
-    def chosen(self, variance: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def raised(self, variance: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """What is added to f of rated pairs (…,), of users with so many ratings: see ``selection``."""
         precision, noise = self.user_side.prior_precision[:, 0, 0], self.fit_noise
         return self.selection * variance * left_open(counts, float(precision.mean()), float(noise.mean()))
@@ -434,7 +434,7 @@ class Posterior:
         kinds = np.full(len(rows), NEW) if new else self.sessions.kinds(rows, None)
         width = factor(self.widths, counts[0], counts[1], kinds)
         variance = drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold)
-        more = self.chosen(variance, counts[0]) if own else 0.0
+        more = self.raised(variance, counts[0]) if own else 0.0
         return Moments(mean.mean(0) + more, variance, width)
 
     # Reasons ---------------------------------------------------------------------------------------------------
