@@ -110,7 +110,9 @@ def strategies(
     yield "random", lambda items, values: (items[:MOST], values[:MOST])
 
 
-def asking(scorer, train: Ratings, items: np.ndarray, values: np.ndarray, noise: float, chance: np.ndarray) -> Answers:
+def asking(
+    scorer, train: Ratings, items: np.ndarray, values: np.ndarray, noise: np.ndarray, chance: np.ndarray
+) -> Answers:
     """Each question asked after the answers to those before."""
     told: list[int] = []
     for _ in range(min(MOST, len(items))):

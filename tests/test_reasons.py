@@ -221,12 +221,14 @@ def test_gains_are_what_a_solve_with_one_more_rating_takes_away():
     f = Factors(
         3.0, rng.normal(size=6), rng.normal(size=9), rng.normal(size=(6, 2)), rng.normal(size=(9, 2)), objective
     )
-    weights, told = rng.uniform(0, 1, 9), np.array([1, 4])
-    found = f.gains((told, np.array([4.0, 2.0])), np.arange(9), weights, 0.7)
+    weights, told, noise = rng.uniform(0, 1, 9), np.array([1, 4]), rng.uniform(0.3, 2, 9)
+    found = f.gains((told, np.array([4.0, 2.0])), np.arange(9), weights, noise)
     a = np.c_[np.ones(9), f.items].astype(float)
 
     def variance(rows):
-        c = np.linalg.inv(a[rows].T @ a[rows] + 0.7 * np.linalg.inv(np.cov(np.c_[f.user_bias, f.users].T, bias=True)))
+        c = np.linalg.inv(
+            (a[rows].T / noise[rows]) @ a[rows] + np.linalg.inv(np.cov(np.c_[f.user_bias, f.users].T, bias=True))
+        )
         return float(weights @ np.einsum("ik,kl,il->i", a, c, a))
 
     before = variance(told)

@@ -433,8 +433,8 @@ class Recommender:
         return answer
 
     @cached_property
-    def _noise(self) -> float:
-        """Variance of a rating around its score."""
+    def _noise(self) -> np.ndarray:
+        """Variance of a rating of each item around its score (I,)."""
         return noise_of(self.scorer, self.train)
 
     def _rated(self, row: int) -> Known:
