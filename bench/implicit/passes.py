@@ -112,9 +112,7 @@ def recalls(data: str, path: Path, n_factors: int, n_passes: int = 12) -> str:
         with np.load(out) as made:
             found.append(measured(Product(made["users"], made["items"]), train, test))
     best, own = max(found), measured(fitted, train, test)
-    return (
-        f"| {data}, {n_factors} factors, {n_passes} passes | {best[0]:.4f} {best[1]:.4f} | {own[0]:.4f} {own[1]:.4f} |"
-    )
+    return f"| {data}, {n_factors} factors, {n_passes} passes | {best[0]:.4f} {best[1]:.4f} | {own[0]:.4f} {own[1]:.4f} |"
 
 
 class Product(Scores):
