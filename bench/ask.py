@@ -101,8 +101,8 @@ def strategies(
 
         return order
 
-    noise, chance = noise_of(scorer, train), popularity(train)
-    yield OURS, lambda *half: asking(scorer, train, *half, noise, lambda users: np.ones_like(chance(users)))
+    noise, chance = noise_of(scorer, train), popularity(train).share
+    yield OURS, lambda *half: asking(scorer, train, *half, noise, np.ones_like(chance))
     if popular:
         yield f"{OURS}, chance by popularity", lambda *half: asking(scorer, train, *half, noise, chance)
     yield "most popular", sorted_by(train.item_counts.astype(np.float64))
@@ -110,12 +110,14 @@ def strategies(
     yield "random", lambda items, values: (items[:MOST], values[:MOST])
 
 
-def asking(scorer, train: Ratings, items: np.ndarray, values: np.ndarray, noise: float, chance) -> Answers:
+def asking(
+    scorer, train: Ratings, items: np.ndarray, values: np.ndarray, noise: np.ndarray, chance: np.ndarray
+) -> Answers:
     """Each question asked after the answers to those before."""
     told: list[int] = []
     for _ in range(min(MOST, len(items))):
         known = Known(items[told], values[told])
-        gain, p = gains_and_chances(scorer, train, known, items, chance, -1, noise)
+        gain, p = gains_and_chances(scorer, train, known, items, chance, noise)
         worth = gain * p
         worth[told] = -1
         told.append(int(np.argmax(worth)))

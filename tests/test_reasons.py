@@ -73,7 +73,7 @@ def test_parts_and_shares_sum(name, newcomer):
     asked = {"history": who["history"], "items": "a5"} if newcomer else {"users": 12, "items": "a5"}
     served = rec.predict(**asked)
     assert found.served == (served[0] if newcomer else served).value
-    if not name.startswith(("everything", "popular", "ordinal", "gibbs")) and not newcomer:
+    if not name.startswith(("gibbs", "everything", "popular", "ordinal")) and not newcomer:
         assert found.value == pytest.approx(float(rec.scorer.rank(np.array([2]), np.array([5]))[0]), abs=1e-5)
     inside = 1.01 < found.value < 4.99
     if inside and name in ("als", "gibbs", "everything", "bias", "knn"):
@@ -221,12 +221,14 @@ def test_gains_are_what_a_solve_with_one_more_rating_takes_away():
     f = Factors(
         3.0, rng.normal(size=6), rng.normal(size=9), rng.normal(size=(6, 2)), rng.normal(size=(9, 2)), objective
     )
-    weights, told = rng.uniform(0, 1, 9), np.array([1, 4])
-    found = f.gains((told, np.array([4.0, 2.0])), np.arange(9), weights, 0.7)
+    weights, told, noise = rng.uniform(0, 1, 9), np.array([1, 4]), rng.uniform(0.3, 2, 9)
+    found = f.gains((told, np.array([4.0, 2.0])), np.arange(9), weights, noise)
     a = np.c_[np.ones(9), f.items].astype(float)
 
     def variance(rows):
-        c = np.linalg.inv(a[rows].T @ a[rows] + 0.7 * np.linalg.inv(np.cov(np.c_[f.user_bias, f.users].T, bias=True)))
+        c = np.linalg.inv(
+            (a[rows].T / noise[rows]) @ a[rows] + np.linalg.inv(np.cov(np.c_[f.user_bias, f.users].T, bias=True))
+        )
         return float(weights @ np.einsum("ik,kl,il->i", a, c, a))
 
     before = variance(told)
@@ -262,25 +264,14 @@ def test_questions_for_a_user_and_by_filters():
         rec.to_ask({"a1": 4}, user=12)
 
 
-class Everybody:
-    """Who rates what: everybody everything."""
-
-    offers, tables = (Scorer, Ranks), None
-
-    def score(self, users, items, times=None):
-        return np.ones(len(users), np.float32)
-
-    def score_all(self, users, times=None):
-        return np.ones((len(users), 50), np.float32)
-
-    rank, rank_all = score, score_all
-
-
-def test_a_chance_of_ones_leaves_the_gain_alone():
-    rec = Recommender(made("als").scorer, TRAIN, clicks=Everybody())
-    assert {q.chance for q in rec.to_ask(user=12)} == {1.0}
-    gains = [q.gain for q in rec.to_ask(user=12, n=49)]
-    assert gains == sorted(gains, reverse=True)
+def test_the_chance_is_that_of_who_rates_what_where_the_model_has_it():
+    plain, rec = made("als"), Recommender(made("als").scorer, TRAIN, clicks=made("ease").scorer)
+    told = {"a1": 4, "a2": 3}
+    both = [{q.item_id: q for q in r.to_ask(told, 47)} for r in (plain, rec)]
+    assert all(both[0][i].gain == q.gain for i, q in both[1].items())
+    assert any(both[0][i].chance != q.chance for i, q in both[1].items())
+    assert [q.chance for q in rec.to_ask()] == [q.chance for q in plain.to_ask()]  # nothing told: popularity
+    assert all(0 < q.chance <= 1 for q in rec.to_ask(user=12))
 
 
 @pytest.mark.parametrize(

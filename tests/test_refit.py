@@ -20,6 +20,7 @@ from dotbias.experiments import Refit, refit
 from dotbias.experiments.refit import how_fitted
 from dotbias.ratings import Ids, Ratings
 from dotbias.recommender import Recommender
+from dotbias.solvers import ease
 from dotbias.times import UNKNOWN
 
 WORLD = battery.world(n_ratings=2400)
@@ -104,6 +105,15 @@ def test_new_ratings_without_times_have_unknown_ones(tmp_path):
     found = refit(saved(tmp_path), dataclasses.replace(NEW, times=None))
     after = storage.load(tmp_path / "model").ratings
     assert found.replaced and (after.times == UNKNOWN).sum() == 1200
+
+
+def test_who_rates_what_is_fitted_again_too(tmp_path):
+    kept = {"settings": FIT, "clicks": ease(OLD.as_clicks())}
+    model = Recommender(bias(OLD), OLD, **kept).save(tmp_path / "model")
+    assert refit(model, NEW).replaced
+    after = storage.load(model)
+    assert after.clicks is not None and after.clicks.tables == after.ratings.tables
+    assert not np.array_equal(after.clicks.weights, kept["clicks"].weights)
 
 
 def test_one_user_gives_no_interval(tmp_path):

@@ -187,7 +187,7 @@ class Factors:
         return Account(tuple(parts), float(bu) + float(p.astype(np.float64) @ q), shares, HOW[self.objective.loss])
 
     def gains(
-        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: float
+        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
         """The expected share of the variance of all scores that a rating of each item would take away (see ``shares``).
 
@@ -197,12 +197,16 @@ class Factors:
             told: item rows (n,) and their ratings (n,).
             items: (m,) item rows that may be asked for.
             weights: (I,) how much it matters to know what the user would give each item.
-            noise: variance of a rating around its score.
+            noise: (I,) variance of a rating of each item around its score.
         """
         step, (bias, factors) = self._step(*told), gather(np.asarray(items), self.item_bias, self.items)
         squared = self.objective.loss == "squared"
-        covariance = known(step.information, self.spread, noise) if squared else step.covariance
         asked, one = np.c_[np.ones(len(factors)), factors].astype(np.float64), np.ones(len(factors))
+        covariance = step.covariance
+        if squared:
+            unit = float(np.median(noise))  # of which variances and information are multiples
+            sure = unit / noise
+            covariance, one = known(step.information_of(sure[told[0]]), self.spread, unit), sure[items]
         if self.objective.link == "identity":
             return gains(covariance, asked, self._moments(weights), one)
         z = self.mean + bias + asked @ step.x

@@ -16,7 +16,7 @@ a_i·H⁻¹a_i) from the variance of z_j; summed over the items j, this is the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -33,17 +33,25 @@ class HalfStep:
         information: (1 + K, 1 + K) H without the ridge.
         pulls: (n, 1 + K) what each rating adds to H x.
         penalty: (1 + K,) the ridge's diagonal.
+        own: (n, 1 + K) what each rating is of: 1, and the item's factors.
+        bend: (n,) half the curvature of each rating's loss.
     """
 
     x: np.ndarray
     information: np.ndarray
     pulls: np.ndarray
     penalty: np.ndarray
+    own: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    bend: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @cached_property
     def covariance(self) -> np.ndarray:
         """(1 + K, 1 + K) of x under the ridge, in units of the noise's variance; 0 where the ridge holds x."""
         return inverse(self.information, self.penalty)
+
+    def information_of(self, weights: np.ndarray) -> np.ndarray:
+        """H without the ridge, each rating's information multiplied by a weight (n,)."""
+        return (self.own.T * (self.bend * weights)) @ self.own
 
     @property
     def added(self) -> np.ndarray:
@@ -80,7 +88,7 @@ def step_of(
         return HalfStep(x, *_of_pairs(a, offset, x, values > 0), penalty)
     w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
     _, pull, bend = objective.expanded(offset + a @ x, values, w)
-    return HalfStep(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty)
+    return HalfStep(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty, a, bend)
 
 
 def inverse(h: np.ndarray, penalty: np.ndarray) -> np.ndarray:

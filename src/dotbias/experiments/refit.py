@@ -24,7 +24,6 @@ from ..recommender import Recommender
 from ..rng import numpy_rng
 from ..scorer import Chances, Ranks, Scorer, Timed, offers
 from ..settings import check
-from ..solvers import fit_clicks
 from ..stopping import stoppable
 from ..times import UNKNOWN
 
@@ -102,7 +101,7 @@ def refit(folder: str | Path, new: Ratings, *, share: float = 0.2, seed: int = 0
     sure = "no interval: fewer than two users." if found["low"] is None else "it is not worse beyond doubt."
     done = Refit(replaced=True, why=sure, fitter=run.name, **found, **sizes, n_train=len(everything))
     metrics = {"n_train": len(everything), "refit": done._asdict()}
-    clicks = None if stored.clicks is None else fit_clicks(everything, rng=own_seed)
+    clicks = None if stored.clicks is None else _clicks(everything, own_seed)
     kept: dict[str, Any] = {"settings": stored.settings, "metrics": metrics, "clicks": clicks}
     Recommender(fitted, everything, **kept).save(folder)  # type: ignore[arg-type]
     return done
@@ -168,6 +167,13 @@ def _pairs(ratings: Ratings, n_items: int) -> np.ndarray:
 
 def _quietly(fitter: Fitter, train: Ratings, seed: int, settings: dict[str, Any]) -> Scorer:
     return fitter.fit(train, rng=seed, progress=False, **settings)
+
+
+def _clicks(train: Ratings, seed: int) -> Ranks | None:
+    """Who rates what, for the order of lists."""
+    from ..solvers import fit_clicks
+
+    return fit_clicks(train, rng=seed)
 
 
 def _whole(fit: Fit, run: Fitter, train: Ratings, seed: int, settings: dict[str, Any]) -> Scorer:

@@ -522,7 +522,7 @@ class Posterior:
         return explain(self, case)
 
     def gains(
-        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: float
+        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: np.ndarray
     ) -> np.ndarray:
         """The expected share of the variance of all scores that a rating of each item would take away (m,).
 

@@ -425,7 +425,8 @@ class Recommender:
         allowed[known.rows] = False
         items = np.flatnonzero(allowed)
         chance = chance_of(self.train, self.clicks)
-        gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row, self._noise)
+        p_rated = chance.newcomer(known.rows) if row < 0 else chance.every(np.array([row]))[0]
+        gain, p = gains_and_chances(self.scorer, self.train, known, items, p_rated, self._noise)
         best = np.argsort(-finite(gain * p), kind="stable")[:n]
         rows = items[best]
         names = self.record.ids(rows), self.record.titles_of(rows)
@@ -436,8 +437,8 @@ class Recommender:
         return answer
 
     @cached_property
-    def _noise(self) -> float:
-        """Variance of a rating around its score."""
+    def _noise(self) -> np.ndarray:
+        """Variance of a rating of each item around its score (I,)."""
         return noise_of(self.scorer, self.train)
 
     def _rated(self, row: int) -> Known:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..orders import SAMPLE, Chance
+from ..orders import SAMPLE
 from ..ratings import Ratings
 from ..scorer import Asks, Ranks, offers
 from .answers import Id
@@ -39,7 +39,7 @@ class Question(NamedTuple):
 
 
 def gains_and_chances(
-    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int, noise: float
+    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a rating of each of the items (m,) would teach of a user who told ``known``; how likely they know it.
 
@@ -48,28 +48,33 @@ def gains_and_chances(
         train: what it was fitted on.
         known: what the user has told.
         items: candidates.
-        chance: P(rated).
-        user: their row, -1 for a newcomer.
+        chance: (I,) P(rated) of every item.
         noise: what :func:`noise_of` says.
 
     Returns:
         (m,) float64 each.
     """
-    every = chance.newcomer(known.rows) if user < 0 else chance.every(np.array([user]))[0]
     if offers(scorer, Asks):
         gain = scorer.gains((known.rows, known.values), items, train.item_counts / max(len(train), 1), noise)
     else:
         gain = divisive(train)[items]
-    return gain, np.minimum(every[items].astype(np.float64), 1)
+    return gain, np.minimum(chance[items].astype(np.float64), 1.0)
 
 
-def noise_of(scorer: Ranks, train: Ratings) -> float:
-    """The mean square of what the scorer leaves of train's ratings, at most 65,536 of them; 1 for clicks."""
+def noise_of(scorer: Ranks, train: Ratings) -> np.ndarray:
+    """How far a rating of each item lies from its score: the mean square (I,), more for an item with few ratings.
+
+    Of at most 65,536 of train's ratings, damped towards their mean; times 1 + 5 / n of n ratings, since the item itself
+    is not sure then. Ones for clicks.
+    """
     if train.values is None or not len(train):
-        return 1.0
+        return np.ones(train.n_items)
     at = np.linspace(0, len(train) - 1, min(len(train), SAMPLE)).astype(np.int64)
     left = train.values[at] - scorer.score(train.users[at], train.items[at])
-    return max(float(np.mean(left.astype(np.float64) ** 2)), 1e-9)
+    squares, whole = np.square(left, dtype=np.float64), max(float(np.square(left, dtype=np.float64).mean()), 1e-9)
+    n = np.bincount(train.items[at], minlength=train.n_items)
+    damped = (np.bincount(train.items[at], squares, train.n_items) + DAMPING * whole) / (n + DAMPING)
+    return damped * (1 + DAMPING / np.maximum(train.item_counts, 1))
 
 
 def divisive(train: Ratings) -> np.ndarray:
