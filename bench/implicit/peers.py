@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -187,9 +186,12 @@ def table(say: Callable[[str], str], only: str = "") -> str:
     for name, t, n in found:
         settings = ", ".join(f"{k} {v}" for k, v in t.settings.items())
         lines.append(say(f"| {name} | {n} | {settings} | {t.recall:.4f} | {t.ndcg:.4f} | {t.seconds:.1f} |"))
-    best = [max(t[k] for name, t, _ in found if name.startswith("dotbias") == own) for own in (True, False) for k in (1, 2)]
+    best = [
+        max(t[k] for name, t, _ in found if name.startswith("dotbias") == own) for own in (True, False) for k in (1, 2)
+    ]
     lines.append("")
-    lines.append(say(f"Ours over the best of the others: Recall@20 {best[0] / best[2]:.3f}, NDCG@20 {best[1] / best[3]:.3f}."))
+    lines.append(
+        say(f"Ours over the best of the others: Recall@20 {best[0] / best[2]:.3f}, NDCG@20 {best[1] / best[3]:.3f}.")
+    )
     lines.append("Seconds are the processor's, one thread. Cornac's WMF needs TensorFlow and was left out.\n")
     return "\n".join(lines)
-

@@ -8,8 +8,8 @@ module knows tables and rows, no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -102,6 +102,65 @@ def stack(blocks: Sequence[Features]) -> Features:
     groups = tuple((g, a + int(o), z + int(o)) for b, o in zip(blocks, offsets, strict=False) for g, a, z in b.groups)
     scales = tuple(scale for b in blocks for scale in b.scales)
     return _block(rows, index, weight, n_rows, "", names)._replace(groups=groups, scales=scales)
+
+
+def entries(
+    names: Sequence[str],
+    groups: Sequence[tuple[str, int, int]],
+    scales: Sequence[tuple[str, float, float]],
+    features: Mapping[str, Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which features column -> value(s) name (n,), and their weights (n,), as :func:`encode` gives them.
+
+    A number is standardised; m labels of a column weigh 1/√m each.
+
+    Args:
+        names: of all features, as in :class:`Features`.
+        groups: the columns that may be named.
+        scales: of the columns of numbers.
+        features: of a newcomer.
+
+    Raises:
+        DataError: for a column or a label that the fit did not have, or a number that is none.
+    """
+    place = {name: f for f, name in enumerate(names)}
+    numbers = {column: (mean, spread) for column, mean, spread in scales}
+    columns = [g for g, _, _ in groups]
+    found: list[int] = []
+    weight: list[float] = []
+    for column, value in features.items():
+        if column not in columns:
+            raise DataError(f"the fit used no feature column {column!r}.", hint=did_you_mean(column, columns))
+        if column in numbers:
+            mean, spread = numbers[column]
+            found.append(place[column])
+            weight.append((_number(column, value) - mean) / spread)
+            continue
+        for label in _labels(value):
+            name = f"{column}={label}"
+            if name not in place:
+                known = [x.split("=", 1)[1] for x in names if x.startswith(f"{column}=")]
+                raise DataError(f"column {column!r} has no value {label!r}.", hint=did_you_mean(label, known))
+            found.append(place[name])
+        m = len(found) - len(weight)
+        weight += [m**-0.5] * m
+    return np.array(found, np.int64), np.array(weight)
+
+
+def _number(column: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise DataError(f"column {column!r} holds numbers; {value!r} is none.", hint="leave out what is not known.")
+    return number
+
+
+def _labels(value: Any) -> Sequence[Any]:
+    if isinstance(value, str):
+        return [v for v in value.split("|") if v]
+    return list(cast("Sequence[Any]", value)) if isinstance(value, Sequence) else [value]
 
 
 def _encode_column(column: pl.Series) -> Features:
