@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from ..checkpoint import key_of
 from ..errors import DivergedError
@@ -162,9 +163,14 @@ class ClickAlternation:
         self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
         self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
         self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
-        self.columns = {side: names for side, names in (columns or {}).items() if names}
-        known = {"user": (train.user_table, self.by_user), "item": (train.item_table, self.by_item)}
-        self.said = {s: Said(encode(known[s][0], names), known[s][1]) for s, names in self.columns.items()}
+        self.columns: dict[Side, tuple[str, ...]] = {side: names for side, names in (columns or {}).items() if names}
+        known: dict[Side, tuple[pl.DataFrame | None, ByClicks]] = {
+            "user": (train.user_table, self.by_user),
+            "item": (train.item_table, self.by_item),
+        }
+        self.said: dict[Side, Said] = {
+            s: Said(encode(known[s][0], names), known[s][1]) for s, names in self.columns.items()
+        }
         starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
         self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
 
@@ -232,7 +238,7 @@ class ClickAlternation:
         if "item" in said:
             said["item"].place_cold(items, said["item"].of(items))
         rows: dict[Side, np.ndarray] = {"user": users, "item": items}
-        vectors = {s: said[s].vectors(rows[s]) for s in said}
+        vectors: dict[Side, np.ndarray] = {s: said[s].vectors(rows[s]) for s in said}
         prior = said["user"].rows_of(vectors["user"]) if "user" in said else None
         if self.n_steps or said:
             room = 3 * self.n_factors + 20
