@@ -136,6 +136,23 @@ def difference(first: tuple[float, Metric], second: tuple[float, Metric], x: np.
     return _ends(float(value), _gap(sides, whole)[1][0], shift - value, spread)
 
 
+def p_value(first: tuple[float, Metric], second: tuple[float, Metric], x: np.ndarray, draws: Resamples) -> float:
+    """How unlikely a difference as large is if there is none: 2 · P(|t*| beyond t) on the worse side.
+
+    The inverse of :func:`difference`: below 0.05 where that interval leaves 0 out. With R resamples the least is
+    2 / (R + 1) (Davison & Hinkley 1997, eq. 4.11). Arguments as :func:`difference`.
+    """
+    sides = (first, second)
+    value = float(second[1].finish(second[0]) - first[1].finish(first[0]))
+    if value == 0:
+        return 1.0
+    if not len(draws.first):
+        return float("nan")
+    whole = Resamples(x.sum(0)[None], np.einsum("gi,gj->ij", x, x)[None])
+    shift, spread = _gap(sides, draws)
+    return _tail(value, _gap(sides, whole)[1][0], shift - value, spread)
+
+
 def _gap(sides: tuple[tuple[float, Metric], tuple[float, Metric]], draws: Resamples) -> tuple[np.ndarray, np.ndarray]:
     """(R,) the differences under resamples, and their errors."""
     weights, values = [], []
@@ -168,6 +185,20 @@ def _ends(value: float, own: float, shift: np.ndarray, spread: np.ndarray) -> In
         return float(low), float(high)
     low, high = np.percentile(shift[sure] / spread[sure], LEVEL)
     return float(value - high * own), float(value - low * own)
+
+
+def _tail(value: float, own: float, shift: np.ndarray, spread: np.ndarray) -> float:
+    """Twice the share of resamples beyond a difference of 0, of the same kind as :func:`_ends` takes."""
+    shift, spread = shift[np.isfinite(shift)], spread[np.isfinite(shift)]
+    sure = spread > 1e-9 * own
+    if own == 0 or not sure.any():
+        beyond = np.zeros(2)
+    elif (~sure).mean() > UNSURE:
+        beyond = np.array([(value + shift <= 0).sum(), (value + shift >= 0).sum()])
+    else:
+        t = shift[sure] / spread[sure]
+        beyond = np.array([(t >= value / own).sum(), (t <= value / own).sum()])
+    return float(min(2 * (1 + beyond.min()) / (len(shift) + 1), 1.0))
 
 
 def _slope(finish: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:

@@ -28,14 +28,12 @@ Order = Callable[[Ranks, np.ndarray], np.ndarray]
 Every = Callable[[np.ndarray], np.ndarray]  # user rows (B,) -> (B, I), higher is better
 
 
-def every(
-    scorer: Scorer, train: Ratings, order: str | Order, like: float | None, chance: orders.Chance | None = None
-) -> Every:
+def every(scorer: Scorer, train: Ratings, order: str | Order, like: float | None, clicks: Ranks | None = None) -> Every:
     """What one scorer's lists are ordered by: an order by its name, now, as ``recommend`` asks it; or one's own."""
     ranks = demand(scorer, Ranks, why="ranking", hint="give it what a fitter returns.")
     if not isinstance(order, str):
         return partial(order, ranks)
-    named = orders.find_order(order)(ranks, train, like, chance)
+    named = orders.find_order(order)(ranks, train, like, clicks)
     return lambda users: named.every(users, as_times("now", len(users)))
 
 

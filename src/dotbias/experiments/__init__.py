@@ -1,0 +1,10 @@
+"""Experiments: several ways to fit, compared on the same splits with the same seed.
+
+This room calls fitters and measures what they return; it knows no model.
+"""
+
+from .comparing import compare
+from .entrants import FromFunction
+from .results import Compared, Row
+
+__all__ = ["Compared", "FromFunction", "Row", "compare"]
