@@ -351,10 +351,12 @@ def test_sampled_evaluation():
 
 def test_popularity_and_ease_on_ml_100k(data):
     """The figures that are known: most popular 0.171, EASE 0.381."""
-    from bench.ranking import Ease
+    from bench.ranking import on_likes
 
     parts = split.random(datasets.load("ml-100k"), test=0.2, rng=0)
-    report = evaluate(Ease(parts.train), parts.test, train=parts.train, metrics=("ndcg@10",), n_resamples=50)
+    report = evaluate(
+        on_likes("ease", parts.train, reg=200.0), parts.test, train=parts.train, metrics=("ndcg@10",), n_resamples=50
+    )
     assert report.like == 4
     assert report.values["ndcg@10"] == pytest.approx(0.381, abs=0.003)
     assert report.reference["popular"].values["ndcg@10"] == pytest.approx(0.171, abs=0.003)

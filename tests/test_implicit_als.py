@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from dotbias.errors import DataError, SettingError
 from dotbias.evaluation import evaluate
@@ -224,19 +226,74 @@ def test_a_cold_item_stands_where_its_features_put_it():
 
 def test_items_and_features_lower_one_sum_in_turn():
     train = with_groups(clicks_battery.parts()[0])
-    fit = ClickAlternation(train, 5, Confidence(0.1, 0.0, 1.0), 0.01, 7, n_steps=0, columns=("group",))
+    fit = ClickAlternation(train, 5, Confidence(0.1, 0.0, 1.0), 0.01, 7, n_steps=0, columns={"item": ("group",)})
     told = [fit.step(number) for number in range(6)]
     assert all(np.diff(told) < 0)
-    x, ridge = fit.said.features.dense().astype(float), fit.said.ridge
+    x, ridge = fit.said["item"].features.dense().astype(float), fit.said["item"].ridge
     normal = x.T @ (ridge[:, None] * x) + fit.by_item.ridge.mean() * np.eye(4)
     w = np.linalg.solve(normal, x.T @ (ridge[:, None] * fit.items))
-    np.testing.assert_allclose(fit.said.of(fit.items), x @ w, atol=1e-5)
+    np.testing.assert_allclose(fit.said["item"].of(fit.items), x @ w, atol=1e-5)
     alike = implicit_als(train, n_factors=5, n_epochs=3, item_features=("group",), rng=0)
     for user in (3, 9):
         at = train.users == user
         np.testing.assert_allclose(
             alike.fold_in_user(train.items[at], np.ones(at.sum())).factors, alike.users[user], atol=2e-5
         )
+
+
+def test_newcomers_begin_where_their_features_put_them_and_clicks_move_them():
+    train, _ = clicks_battery.parts(n_users=240)
+    of_user = np.array([np.bincount(train.items[train.users == u] % 4, minlength=4).argmax() for u in range(240)])
+    cold_users, cold_items = np.array([7, 8, 9, 10]), np.array([0, 5, 10, 15])  # without a click in train
+    table = pl.DataFrame({"id": list(train.user_ids), "likes": [f"g{g}" for g in of_user]})
+    train = with_groups(train.take(~np.isin(train.items, cold_items) & ~np.isin(train.users, cold_users)))
+    train = train.with_user_table(table)
+    sides = {"item_features": ("group",), "user_features": ("likes",)}
+    fit = quick(train, rng=0, **sides)
+    for k, item in enumerate(cold_items):
+        told = fit.fold_in_item(np.empty(0, int), np.empty(0), {"group": f"g{k}"})
+        np.testing.assert_allclose(told.factors, fit.items[item], atol=1e-4)
+        ranks = told.rank()
+        assert ranks[of_user == k].mean() > ranks[of_user != k].mean() + 0.1
+    for user in cold_users:
+        told = fit.fold_in_user(np.empty(0, int), np.empty(0), {"likes": f"g{of_user[user]}"})
+        np.testing.assert_allclose(told.factors, fit.users[user], atol=1e-4)
+        assert (told.rank().argsort()[::-1][:4] % 4 == of_user[user]).mean() >= 0.75
+    for user in (3, 20):  # a known user, folded in with their features, is the stored row; without, another
+        at = train.users == user
+        given = train.items[at], np.ones(at.sum())
+        known = fit.fold_in_user(*given, {"likes": f"g{of_user[user]}"}).factors
+        np.testing.assert_allclose(known, fit.users[user], atol=1e-4)
+        assert abs(fit.fold_in_user(*given).factors - known).max() > 1e-3
+    many = np.flatnonzero(of_user == 2)
+    liar = fit.fold_in_item(many, np.ones(len(many)), {"group": "g1"}).rank()
+    assert liar[of_user == 2].mean() > liar[of_user == 1].mean()  # clicks say more than features
+    with pytest.raises(DataError, match="no value 'g9'"):
+        fit.fold_in_item(np.empty(0, int), np.empty(0), {"group": "g9"})
+    with pytest.raises(DataError, match="no feature column 'genre'"):
+        fit.fold_in_user(np.empty(0, int), np.empty(0), {"genre": "g1"})
+    state = fit.state()
+    back = Factors.from_state(state.arrays, json.loads(json.dumps(state.settings)), fit.tables)
+    for given in ({"group": "g1"}, {}):
+        a, b = (f.fold_in_item(many, np.ones(len(many)), given).factors for f in (fit, back))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_users_and_their_features_lower_one_sum_in_turn():
+    train = clicks_battery.parts()[0]
+    table = pl.DataFrame({"id": list(train.user_ids), "kind": [f"k{u % 3}" for u in range(train.n_users)]})
+    columns = {"user": ("kind",), "item": ("group",)}
+    given = with_groups(train.with_user_table(table))
+    fit = ClickAlternation(given, 5, Confidence(0.1, 0.0, 1.0), 0.01, 7, n_steps=0, columns=columns)
+    assert all(np.diff([fit.step(number) for number in range(6)]) < 0)
+
+
+def test_bits_do_not_hang_on_the_threads_of_blas():
+    train, found = clicks_battery.parts()[0], []
+    for n in (1, 2):
+        with threadpool_limits(n, "blas"):
+            found.append(implicit_als(train, n_factors=40, n_epochs=3, rng=0))
+    np.testing.assert_array_equal(found[0].users, found[1].users)
 
 
 def test_a_column_that_is_not_there_is_named():

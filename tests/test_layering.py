@@ -13,7 +13,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     1: ["ids", "times", "readers", "ratings"],
     2: ["settings", "split", "features", "datasets"],
     3: [
-        *("scorer", "objective", "shares", "factors", "item_weights", "trace", "posterior"),
+        *("scorer", "objective", "shares", "feature_vectors", "factors", "item_weights", "trace", "posterior"),
         *("metrics", "schedules", "steps"),
     ],
     4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],

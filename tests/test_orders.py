@@ -14,8 +14,8 @@ from dotbias.evaluation import evaluate
 from dotbias.factors import Factors
 from dotbias.ratings import Ids
 from dotbias.recommender import Recommender
-from dotbias.scorer import Likes, Ranks, Scorer, Stars, Timed
-from dotbias.solvers import ease
+from dotbias.scorer import Chances, Likes, Ranks, Scorer, Stars, Timed
+from dotbias.solvers import bpr, ease, implicit_als
 
 TRAIN, TEST = battery.parts()
 USERS = np.array([0, 3, 3, 7], np.int32)
@@ -31,6 +31,17 @@ def test_below_is_the_normal_distribution_function():
     found = orders.below(x)
     assert found.dtype == np.float32 and np.abs(found - exact).max() < 3e-7
     assert (np.diff(found[x < 0]) > 0).all() and (found[x < -6] > 0).all()  # a tail of its own, to the end
+
+
+def test_models_of_clicks_order_by_their_rank_also_among_ratings():
+    clicks = TRAIN.as_clicks()
+    for fit in (implicit_als, bpr):
+        scorer = fit(clicks, n_factors=4, n_epochs=3, rng=0)
+        assert Chances in scorer.offers and Chances not in Factors.offers
+        order = orders.liked(scorer, TRAIN)
+        assert order.words == orders.TAKEN
+        np.testing.assert_array_equal(order.every(USERS), scorer.rank_all(USERS))
+    assert Chances not in bias(TRAIN).offers
 
 
 def test_liked_is_the_chance_to_like_times_the_chance_to_rate():

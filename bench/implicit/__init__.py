@@ -263,7 +263,12 @@ def scale() -> str:
     return "\n".join([*lines, ""])
 
 
-STEPS: dict[str, Callable[..., dict]] = {"ranking": rank_all, "newcomer": newcomers, "many": fit_many, "pass": passes.one_run}
+STEPS: dict[str, Callable[..., dict]] = {
+    "ranking": rank_all,
+    "newcomer": newcomers,
+    "many": fit_many,
+    "pass": passes.one_run,
+}
 
 
 if __name__ == "__main__":

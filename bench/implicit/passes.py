@@ -2,7 +2,7 @@
 
 Both alternate by three steps of conjugate gradient; both draw one item for each click. A run's figure is the median of
 its passes but the first; shown are medians of the runs, and of the runs' ratios. Beside other jobs, seconds of the
-processor are to be read. Recall@20 is that of whole fits with like weights: implicit's confidence is 1 / unseen, and its
+processor are to be read. Recall@20 is that of whole fits with like weights: implicit's confidence is 1 / unseen, its
 ridge the one of three that is best on test.
 """
 
@@ -112,7 +112,9 @@ def recalls(data: str, path: Path, n_factors: int, n_passes: int = 12) -> str:
         with np.load(out) as made:
             found.append(measured(Product(made["users"], made["items"]), train, test))
     best, own = max(found), measured(fitted, train, test)
-    return f"| {data}, {n_factors} factors, {n_passes} passes | {best[0]:.4f} {best[1]:.4f} | {own[0]:.4f} {own[1]:.4f} |"
+    return (
+        f"| {data}, {n_factors} factors, {n_passes} passes | {best[0]:.4f} {best[1]:.4f} | {own[0]:.4f} {own[1]:.4f} |"
+    )
 
 
 class Product(Scores):

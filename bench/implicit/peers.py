@@ -182,13 +182,17 @@ def table(say: Callable[[str], str], only: str = "") -> str:
     """The section of RESULTS.md."""
     lines = ["### Clicks beside other libraries: ML-1M, ratings of 4 and more, a random tenth held out\n"]
     lines += ["| model | settings tried | chosen | Recall@20 | NDCG@20 | fit, s |", "|---|---|---|---|---|---|"]
-    found = list(rows(say, only))
-    for name, t, n in found:
+    found: list[tuple[str, Tried]] = []
+    for name, t, n in rows(say, only):
+        found.append((name, t))
         settings = ", ".join(f"{k} {v}" for k, v in t.settings.items())
         lines.append(say(f"| {name} | {n} | {settings} | {t.recall:.4f} | {t.ndcg:.4f} | {t.seconds:.1f} |"))
-    best = [max(t[k] for name, t, _ in found if name.startswith("dotbias") == own) for own in (True, False) for k in (1, 2)]
+    best = [
+        max(t[k] for name, t in found if name.startswith("dotbias") == own) for own in (True, False) for k in (1, 2)
+    ]
     lines.append("")
-    lines.append(say(f"Ours over the best of the others: Recall@20 {best[0] / best[2]:.3f}, NDCG@20 {best[1] / best[3]:.3f}."))
+    lines.append(
+        say(f"Ours over the best of the others: Recall@20 {best[0] / best[2]:.3f}, NDCG@20 {best[1] / best[3]:.3f}.")
+    )
     lines.append("Seconds are the processor's, one thread. Cornac's WMF needs TensorFlow and was left out.\n")
     return "\n".join(lines)
-

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError
+from .feature_vectors import FeatureVectors
 from .ids import Tables
 from .objective import Objective, Ridge, Side
 from .ratings import Ratings
@@ -24,6 +25,7 @@ from .scorer import (
     Asks,
     Bilinear,
     Case,
+    Chances,
     Explains,
     FoldsIn,
     Keeps,
@@ -58,7 +60,7 @@ class Factors:
         items: (I, K) float32.
         objective: what they minimise: loss, link and range, and what a newcomer of each side is shrunk by.
         tables: fingerprint of the id tables whose rows these are; None where nobody said.
-        offers: see ``scorer``.
+        features: of a side, the vectors of the features that newcomers of it may have.
     """
 
     mean: float
@@ -68,6 +70,7 @@ class Factors:
     items: np.ndarray
     objective: Objective = field(default_factory=Objective)
     tables: Tables | None = None
+    features: Mapping[Side, FeatureVectors] = field(default_factory=dict[Side, FeatureVectors])
 
     offers = (Scorer, Ranks, Bilinear, FoldsIn, Keeps, Explains, Asks, Stored)
 
@@ -79,6 +82,8 @@ class Factors:
         for name in ARRAYS:
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float32))
         object.__setattr__(self, "mean", float(self.mean))
+        if self.objective.of_clicks:
+            object.__setattr__(self, "offers", (*self.offers, Chances))
 
     def __repr__(self) -> str:
         (U, K), I = self.users.shape, len(self.items)
@@ -130,24 +135,33 @@ class Factors:
 
         Of clicks, the values say how often: 1 for once.
 
-        With no ratings: zeros. Features are ignored: Factors know none.
+        With no ratings: zeros, or what the features (column -> value(s)) say. Factors that know no features of the side
+        ignore them.
+
+        Raises:
+            DataError: for shapes that differ, or features that the fit did not have.
         """
-        return self._fold_in("user", items, values)
+        return self._fold_in("user", items, values, features)
 
     def fold_in_item(
         self, users: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None = None
     ) -> FactorsPart:
-        """A new item to which the user rows ``users`` (n,) gave ``values`` (n,)."""
-        return self._fold_in("item", users, values)
+        """A new item to which the user rows ``users`` (n,) gave ``values`` (n,); ``features``: column -> value(s)."""
+        return self._fold_in("item", users, values, features)
 
-    def _fold_in(self, side: Side, rows: np.ndarray, values: np.ndarray) -> FactorsPart:
+    def _fold_in(
+        self, side: Side, rows: np.ndarray, values: np.ndarray, features: Mapping[str, Any] | None
+    ) -> FactorsPart:
         if np.shape(rows) != np.shape(values) or np.ndim(rows) != 1:
             raise DataError(
                 f"rows of shape {np.shape(rows)} and values of shape {np.shape(values)}: both must be (n,)."
             )
+        prior = self.features[side].of(features or {}) if side in self.features else np.zeros(self.n_factors)
         if not len(rows):
-            return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
+            return FactorsPart(self, side, 0.0, prior.astype(np.float32))
         offset, factors, values, more = self._told(side, rows, values)
+        if self.objective.confidence is not None and side in self.features:
+            more["prior"] = prior
         x = self.objective.half_step(offset, factors, values, side=side, **more)
         return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
 
@@ -246,8 +260,10 @@ class Factors:
         tables = {name: grown(getattr(self, name), users if "user" in name else items) for name in ARRAYS}
         wide = replace(self, **tables, tables=train.tables)
         bias, factors = wide.side(side)
+        table = train.user_table if side == "user" else train.item_table
         for row, others, values, _ in told(train, side, rows):
-            part = wide._fold_in(side, others, values)
+            features = self.features[side].cells(table, row) if side in self.features else None
+            part = wide._fold_in(side, others, values, features)
             bias[row], factors[row] = part.bias, part.factors
         return replace(wide)  # what it may have kept of the rows as they were is left behind
 
@@ -265,7 +281,9 @@ class Factors:
     def state(self) -> State:
         """What ``storage`` keeps."""
         arrays = {name: getattr(self, name) for name in ARRAYS}
-        return State("factors", arrays, {"mean": self.mean, **self.objective.to_json()})
+        arrays |= {f"{side}_features": f.vectors for side, f in self.features.items()}
+        known = {"features": {side: f.to_json() for side, f in self.features.items()}} if self.features else {}
+        return State("factors", arrays, {"mean": self.mean, **self.objective.to_json(), **known})
 
     @classmethod
     def from_state(
@@ -273,7 +291,12 @@ class Factors:
     ) -> Factors:
         """The Factors whose :meth:`state` this is, to the bit."""
         parts = {name: arrays[name] for name in ARRAYS}
-        return cls(mean=settings["mean"], **parts, objective=Objective.from_json(settings), tables=tables)
+        known: Mapping[Side, Any] = settings.get("features", {})
+        vectors: dict[Side, FeatureVectors] = {
+            s: FeatureVectors.from_json(f, arrays[f"{s}_features"]) for s, f in known.items()
+        }
+        objective = Objective.from_json(settings)
+        return cls(mean=settings["mean"], **parts, objective=objective, tables=tables, features=vectors)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ module knows tables and rows, no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -104,6 +104,65 @@ def stack(blocks: Sequence[Features]) -> Features:
     return _block(rows, index, weight, n_rows, "", names)._replace(groups=groups, scales=scales)
 
 
+def entries(
+    names: Sequence[str],
+    groups: Sequence[tuple[str, int, int]],
+    scales: Sequence[tuple[str, float, float]],
+    features: Mapping[str, Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which features column -> value(s) name (n,), and their weights (n,), as :func:`encode` gives them.
+
+    A number is standardised; m labels of a column weigh 1/√m each.
+
+    Args:
+        names: of all features, as in :class:`Features`.
+        groups: the columns that may be named.
+        scales: of the columns of numbers.
+        features: of a newcomer.
+
+    Raises:
+        DataError: for a column or a label that the fit did not have, or a number that is none.
+    """
+    place = {name: f for f, name in enumerate(names)}
+    numbers = {column: (mean, spread) for column, mean, spread in scales}
+    columns = [g for g, _, _ in groups]
+    found: list[int] = []
+    weight: list[float] = []
+    for column, value in features.items():
+        if column not in columns:
+            raise DataError(f"the fit used no feature column {column!r}.", hint=did_you_mean(column, columns))
+        if column in numbers:
+            mean, spread = numbers[column]
+            found.append(place[column])
+            weight.append((_number(column, value) - mean) / spread)
+            continue
+        for label in _labels(value):
+            name = f"{column}={label}"
+            if name not in place:
+                known = [x.split("=", 1)[1] for x in names if x.startswith(f"{column}=")]
+                raise DataError(f"column {column!r} has no value {label!r}.", hint=did_you_mean(label, known))
+            found.append(place[name])
+        m = len(found) - len(weight)
+        weight += [m**-0.5] * m
+    return np.array(found, np.int64), np.array(weight)
+
+
+def _number(column: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise DataError(f"column {column!r} holds numbers; {value!r} is none.", hint="leave out what is not known.")
+    return number
+
+
+def _labels(value: Any) -> Sequence[Any]:
+    if isinstance(value, str):
+        return [v for v in value.split("|") if v]
+    return list(cast("Sequence[Any]", value)) if isinstance(value, Sequence) else [value]
+
+
 def _encode_column(column: pl.Series) -> Features:
     rows = np.arange(len(column))
     if column.dtype.is_numeric():
@@ -136,3 +195,21 @@ def _block(
     starts = np.r_[0, np.cumsum(np.bincount(rows, minlength=n_rows))].astype(np.int64)
     groups = ((group, 0, len(names)),)
     return Features(starts, index[order].astype(np.int32), weight[order].astype(np.float32), names, groups)
+
+
+def cells_of(table: pl.DataFrame | None, row: int, columns: Sequence[str], numbers: Collection[str]) -> dict[str, Any]:
+    """What a side table says of a row, column -> value as fold-in takes it; without what is missing.
+
+    Args:
+        table: of one side, or None.
+        row: which.
+        columns: of the table.
+        numbers: which of them hold numbers; the others are read as text.
+    """
+    cells: dict[str, Any] = {}
+    for name in columns if table is not None else ():
+        cell = table[name].slice(row, 1)  # type: ignore[index]
+        if not isinstance(cell.dtype, pl.List) and name not in numbers:
+            cell = cell.cast(pl.String)
+        cells[name] = cell.to_list()[0]
+    return {name: cell for name, cell in cells.items() if cell is not None and cell != ""}

@@ -114,6 +114,11 @@ class Objective:
             raise SettingError("the loss of clicks is squared, without a sigmoid.", hint="link='identity'.")
         object.__setattr__(self, "y_range", (low, high))
 
+    @property
+    def of_clicks(self) -> bool:
+        """Whether it was minimised over clicks, so that a rank says how likely an item is chosen."""
+        return self.loss in ("clicks", "pairs") or self.negatives > 0
+
     def squash(self, z: np.ndarray) -> np.ndarray:
         """From z to scores: clipped (identity), or low + (high - low)·σ(z) (sigmoid)."""
         low, high = self.y_range
@@ -135,6 +140,7 @@ class Objective:
         weights: np.ndarray | None = None,
         gram: np.ndarray | None = None,
         count: float | None = None,
+        prior: np.ndarray | None = None,
     ) -> np.ndarray:
         """One row's best (bias, factors), given the other side's.
 
@@ -150,6 +156,7 @@ class Objective:
             weights: (n,) confidence of each rating; by default 1. The ridge for each rating does not count them.
             gram: (K, K) the sum of q qᵀ over all rows of the other side, which only the loss "clicks" needs.
             count: of how many ratings the ridge for each is; by default n.
+            prior: (K,) what factors are shrunk towards, which only the loss "clicks" knows; by default 0.
 
         Returns:
             (1 + K,) float64, bias first.
@@ -160,7 +167,7 @@ class Objective:
         if self.confidence is not None:
             if gram is None:
                 raise SettingError("a half-step of clicks needs the other side's gram.", hint="gram=q.T @ q.")
-            return self._of_clicks(np.asarray(other, np.float64), np.asarray(values, np.float64), side, gram)
+            return self._of_clicks(np.asarray(other, np.float64), np.asarray(values, np.float64), side, gram, prior)
         a = np.c_[np.ones(len(other)), other].astype(np.float64)  # (n, 1 + K)
         penalty = self.reg(side).diagonal(other.shape[1], len(other) if count is None else count)
         w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
@@ -176,13 +183,16 @@ class Objective:
         diagonal = self.reg(side).diagonal(n_factors, count)
         return diagonal if self.confidence is None else diagonal**self.confidence.reg_power
 
-    def _of_clicks(self, other: np.ndarray, counts: np.ndarray, side: Side, gram: np.ndarray) -> np.ndarray:
+    def _of_clicks(
+        self, other: np.ndarray, counts: np.ndarray, side: Side, gram: np.ndarray, prior: np.ndarray | None
+    ) -> np.ndarray:
         """Factors of a row that clicked others (n, K) so often (n,): one solve (Hu et al. 2008, eq. 4); no bias."""
         assert self.confidence is not None
         w = counts**self.confidence.count_power
         ridge = self.penalty(side, other.shape[1], len(other))[1:]
         h = (other.T * w) @ other + self.confidence.unseen * gram + np.diag(ridge)
-        return np.r_[0.0, np.linalg.solve(h, other.T @ w)]
+        told = other.T @ w if prior is None else other.T @ w + ridge * prior
+        return np.r_[0.0, np.linalg.solve(h, told)]
 
     def pull(self, z: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Half the downhill gradient of each rating's loss in z: (n,), (n,) -> (n,) float64."""

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from ..factors import ARRAYS, Factors
+from ..features import cells_of
 from ..objective import Side
 from ..ratings import Ratings
 from ..scorer import grown, told
@@ -51,18 +52,9 @@ def kept(of: Posterior, train: Ratings, side: Side, rows: np.ndarray) -> Posteri
 
 
 def features_of(side: SidePosterior, table: pl.DataFrame | None, row: int) -> dict[str, Any]:
-    """What a side table says of a row, in the columns that the fit used; without what is missing."""
+    """What a side table says of a row, in the columns that the fit used."""
     columns = [name for name, _, _ in side.groups[int(side.has_history) :]]
-    if table is None or not columns:
-        return {}
-    numbers = {name for name, _, _ in side.scales}
-    cells: dict[str, Any] = {}
-    for name in columns:
-        cell = table[name].slice(row, 1)
-        if not isinstance(cell.dtype, pl.List) and name not in numbers:
-            cell = cell.cast(pl.String)
-        cells[name] = cell.to_list()[0]
-    return {name: cell for name, cell in cells.items() if cell is not None and cell != ""}
+    return cells_of(table, row, columns, {name for name, _, _ in side.scales})
 
 
 def _grown(of: Posterior, train: Ratings) -> Posterior:

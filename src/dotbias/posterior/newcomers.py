@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..errors import DataError, did_you_mean
-from ..features import history_weight
+from ..errors import DataError
+from ..features import entries, history_weight
 from .sessions import SessionPosterior
 
 
@@ -117,7 +117,7 @@ def fold_in(
     if np.shape(values) != (n,):
         raise DataError(f"{n} rows and values of shape {np.shape(values)}: both must be (n,).")
     S, K = len(given.mean), side.prior_mean.shape[2] - 1
-    place, weight = feature_rows(side, features or {})
+    place, weight = entries(side.names, side.groups[int(side.has_history) :], side.scales, features or {})
     known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
     known = known + not_told(side, features or {}, n, averages)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
@@ -182,51 +182,3 @@ def _history_column(x: np.ndarray, n: int, *, own: bool, side: SidePosterior) ->
         return np.full((len(x), 1), history_weight(n + 1, side.shrink))
     mean = side.prior_mean[:, 1]  # (S, 1 + K) of the history's group
     return mean[:, :1] + np.einsum("sk,sk->s", mean[:, 1:], x[:, 1:])[:, None]
-
-
-def feature_rows(side: SidePosterior, features: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Which features column -> value(s) name (n,), and their weights (n,), as ``features.encode`` gives them.
-
-    A number is standardised; m labels of a column weigh 1/√m each.
-
-    Raises:
-        DataError: for a column or a label that the fit did not have, or a number that is none.
-    """
-    place = {name: f for f, name in enumerate(side.names)}
-    scales = {column: (mean, spread) for column, mean, spread in side.scales}
-    columns = [g for g, _, _ in side.groups[int(side.has_history) :]]
-    found: list[int] = []
-    weight: list[float] = []
-    for column, value in features.items():
-        if column not in columns:
-            raise DataError(f"the fit used no feature column {column!r}.", hint=did_you_mean(column, columns))
-        if column in scales:
-            mean, spread = scales[column]
-            found.append(place[column])
-            weight.append((_number(column, value) - mean) / spread)
-            continue
-        for label in _labels(value):
-            name = f"{column}={label}"
-            if name not in place:
-                known = [x.split("=", 1)[1] for x in side.names if x.startswith(f"{column}=")]
-                raise DataError(f"column {column!r} has no value {label!r}.", hint=did_you_mean(label, known))
-            found.append(place[name])
-        m = len(found) - len(weight)
-        weight += [m**-0.5] * m
-    return np.array(found, np.int64), np.array(weight)
-
-
-def _number(column: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise DataError(f"column {column!r} holds numbers; {value!r} is none.", hint="leave out what is not known.")
-    return number
-
-
-def _labels(value: Any) -> Sequence[Any]:
-    if isinstance(value, str):
-        return [v for v in value.split("|") if v]
-    return list(cast("Sequence[Any]", value)) if isinstance(value, Sequence) else [value]

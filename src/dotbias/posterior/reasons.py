@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from ..features import history_weight
+from ..features import entries, history_weight
 from ..scorer import Account, Case
 from ..shares import gains as gains_of
 from ..shares import moments
-from .newcomers import Own, SidePosterior, feature_rows, not_told, with_session
+from .newcomers import Own, SidePosterior, not_told, with_session
 
 if TYPE_CHECKING:
     from .samples import Posterior
@@ -107,9 +107,9 @@ def _pair(posterior: Posterior, case: Case) -> Pair:
 
 def _features(side: SidePosterior, table: Mapping[str, Any]) -> Named:
     """What each label of a row of the side table adds, of the columns that the fit used."""
-    columns = [g for g, _, _ in side.groups[int(side.has_history) :]]
-    told = {c: v for c, v in table.items() if c in columns}
-    places, weights = feature_rows(side, told)
+    groups = side.groups[int(side.has_history) :]
+    told = {c: v for c, v in table.items() if c in {g for g, _, _ in groups}}
+    places, weights = entries(side.names, groups, side.scales, told)
     return [(side.names[f], w * side.features[:, f]) for f, w in zip(places.tolist(), weights.tolist(), strict=True)]
 
 

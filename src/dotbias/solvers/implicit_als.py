@@ -11,16 +11,18 @@ known user returns the stored row. This module knows arrays and Ratings; the loo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from ..checkpoint import key_of
 from ..errors import DivergedError
 from ..factors import Factors
+from ..feature_vectors import FeatureVectors
 from ..features import Features, encode
 from ..files import as_path
 from ..objective import Confidence, Objective, Ridge, Side
@@ -56,6 +58,7 @@ def implicit_als(
     count_power: NotNegative = 0.5,
     cg_steps: Steps = 3,
     item_features: Sequence[str] = (),
+    user_features: Sequence[str] = (),
     keep_best: bool = False,
     valid: Ratings | None = None,
     rng: Rng = None,
@@ -85,7 +88,8 @@ def implicit_als(
             exact. At the end the users are solved to convergence either way.
         item_features: columns of the item table. An item's factors are then shrunk towards what its features say, each
             feature a vector of its own, instead of towards 0; an item without a click stands where they put it, and
-            can be recommended (``keep_unrated=True``).
+            can be recommended (``keep_unrated=True``), and a new one is folded in with its features.
+        user_features: columns of the user table, alike: newcomers get what their features say, before any click.
         keep_best: return the pass that is best on ``valid``, not the last.
         valid: clicks on which NDCG@10 of full lists is reported after every pass. They decide nothing, unless
             ``keep_best``.
@@ -116,7 +120,7 @@ def implicit_als(
     confidence = Confidence(unseen or root_density(train), count_power, reg_power)
     reg = reg or REG / math.sqrt(len(train))
     with announce_compile(), sharing(len(train) * n_factors, ALONE):
-        columns = tuple(item_features)
+        columns: dict[Side, tuple[str, ...]] = {"item": tuple(item_features), "user": tuple(user_features)}
         fit = ClickAlternation(train, n_factors, confidence, reg, key_of(rng, path), n_steps=cg_steps, columns=columns)
         going = partial(run, fit, n_epochs, valid=valid, keep_best=keep_best, watch=watch)
         return going(progress=progress, path=path, every=checkpoint_every)
@@ -148,7 +152,7 @@ class ClickAlternation:
         key: int,
         *,
         n_steps: int = 3,
-        columns: tuple[str, ...] = (),
+        columns: Mapping[Side, tuple[str, ...]] | None = None,
     ):
         self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
         power = confidence.reg_power
@@ -159,8 +163,14 @@ class ClickAlternation:
         self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
         self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
         self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
-        self.columns = columns
-        self.said = Said(encode(train.item_table, columns), self.by_item) if columns else None
+        self.columns: dict[Side, tuple[str, ...]] = {side: names for side, names in (columns or {}).items() if names}
+        known: dict[Side, tuple[pl.DataFrame | None, ByClicks]] = {
+            "user": (train.user_table, self.by_user),
+            "item": (train.item_table, self.by_item),
+        }
+        self.said: dict[Side, Said] = {
+            s: Said(encode(known[s][0], names), known[s][1]) for s, names in self.columns.items()
+        }
         starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
         self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
 
@@ -176,10 +186,12 @@ class ClickAlternation:
 
     def step(self, number: int) -> float:
         """Items given users, then users given items; what is minimised, for each click."""
-        prior = None if self.said is None else self.said.of(self.items)
+        item, user = self.said.get("item"), self.said.get("user")
+        prior = None if item is None else item.of(self.items)
         self.solve(self.by_item, self.items, self.users, self.n_steps, prior=prior)
-        cost = self.solve(self.by_user, self.users, self.items, self.n_steps)
-        away = self.items if self.said is None else self.items - self.said.of(self.items)
+        prior = None if user is None else user.of(self.users)
+        cost = self.solve(self.by_user, self.users, self.items, self.n_steps, prior=prior)
+        away = self.items if item is None else self.items - item.of(self.items)
         clicked = np.diff(self.by_item.starts) > 0
         cost += float(np.einsum("rk,rk->r", away, away) @ (self.by_item.ridge * clicked))
         if not math.isfinite(cost):
@@ -194,9 +206,12 @@ class ClickAlternation:
         n_steps: int,
         *,
         prior: np.ndarray | None = None,
+        beside: np.ndarray | None = None,
         tolerance: float = 0.0,
     ) -> float:
         """Solve X (R, W) given the other side, in place; both are turned into the eigenvectors of the other's gram.
+
+        So are ``prior`` (R, W), what X is shrunk towards, and rows ``beside`` it (F, W).
 
         Returns:
             Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X - prior‖².
@@ -209,6 +224,8 @@ class ClickAlternation:
         kernels.turn(X, turned)
         prior = np.empty((0, X.shape[1]), np.float32) if prior is None else prior
         kernels.turn(prior, turned)
+        if beside is not None:
+            kernels.turn(beside, turned)
         base = (self.objective.confidence.unseen * np.maximum(sizes[::-1], 0)).astype(np.float32)
         costs = np.empty(len(X))
         given = own.starts, own.others, own.weights, other, base, own.ridge, prior
@@ -217,14 +234,22 @@ class ClickAlternation:
 
     def factors(self) -> Factors:
         """What is fitted so far, the users solved to convergence."""
-        users, items = self.users.copy(), self.items.copy()
-        if self.said is not None:
-            cold = np.diff(self.by_item.starts) == 0
-            items[cold] = self.said.of(items)[cold]
-        if self.n_steps or self.said is not None:
-            self.solve(self.by_user, users, items, 3 * self.n_factors + 20, tolerance=CONVERGED)
+        users, items, said = self.users.copy(), self.items.copy(), self.said
+        if "item" in said:
+            said["item"].place_cold(items, said["item"].of(items))
+        rows: dict[Side, np.ndarray] = {"user": users, "item": items}
+        vectors: dict[Side, np.ndarray] = {s: said[s].vectors(rows[s]) for s in said}
+        prior = said["user"].rows_of(vectors["user"]) if "user" in said else None
+        if self.n_steps or said:
+            room = 3 * self.n_factors + 20
+            self.solve(self.by_user, users, items, room, prior=prior, beside=vectors.get("user"), tolerance=CONVERGED)
+        if prior is not None:
+            said["user"].place_cold(users, prior)
+        if "item" in said:
+            vectors["item"] = said["item"].vectors(items)  # in the axes of the last turn
         k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(np.diff(self.by_item.starts)))
-        return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables)
+        features: dict[Side, FeatureVectors] = {s: said[s].known(v[:, k]) for s, v in vectors.items()}
+        return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables, features)
 
     def state(self) -> dict[str, np.ndarray]:
         """The arrays that passes change."""
@@ -237,38 +262,62 @@ class ClickAlternation:
     def describe(self) -> dict[str, Any]:
         """What makes two fits the same."""
         fit = {"solver": "implicit_als", "n_factors": self.n_factors, "cg_steps": self.n_steps, "key": self.key}
-        fit["item_features"] = [*self.columns, *(() if self.said is None else self.said.features.names)]
+        for side in ("item", "user"):
+            fit[f"{side}_features"] = [
+                *self.columns.get(side, ()),
+                *(self.said[side].features.names if side in self.said else ()),
+            ]
         return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
 
 
 class Said:
-    """What items' features say of their factors: the ridge regression of the items that have clicks on their features.
+    """What a side's features say of its factors: the ridge regression of the rows that have clicks on their features.
 
-    It minimises  Σ_i ridge_i ‖q_i - Σ_f x_if w_f‖² + r Σ_f ‖w_f‖²,  r the mean of the items' ridges: so items and the
+    It minimises  Σ_i ridge_i ‖q_i - Σ_f x_if w_f‖² + r Σ_f ‖w_f‖²,  r the mean of the rows' ridges: so rows and the
     features' vectors w together minimise one sum, in turn.
 
     Args:
-        features: of the items.
-        by_item: their clicks and ridges.
+        features: of the rows.
+        own: their clicks and ridges.
     """
 
-    def __init__(self, features: Features, by_item: ByClicks):
+    def __init__(self, features: Features, own: ByClicks):
         from scipy.linalg import cho_factor
         from scipy.sparse import csr_matrix
 
-        self.features, R = features, len(by_item.ridge)
+        self.features, R = features, len(own.ridge)
         weights = features.weight.astype(np.float64)
         self.rows = csr_matrix((weights, features.index, features.starts), (R, max(features.n_features, 1)))
-        self.ridge = by_item.ridge * (np.diff(by_item.starts) > 0)
+        self.clicked = np.diff(own.starts) > 0
+        self.ridge = own.ridge * self.clicked
         whole = (self.rows.T @ self.rows.multiply(self.ridge[:, None])).toarray()
-        self.factor = cho_factor(whole + float(by_item.ridge.mean()) * np.eye(len(whole)))
+        with one_thread_blas():
+            self.factor = cho_factor(whole + float(own.ridge.mean()) * np.eye(len(whole)))
 
-    def of(self, items: np.ndarray) -> np.ndarray:
-        """Rows (I, W) float32 that the features of all items say, given the items (I, W)."""
+    def vectors(self, X: np.ndarray) -> np.ndarray:
+        """The features' vectors (F, W) float32, given the rows (R, W)."""
         from scipy.linalg import cho_solve
 
-        said = cho_solve(self.factor, self.rows.T @ (self.ridge[:, None] * items))  # (F, W)
-        return np.ascontiguousarray(self.rows @ said, np.float32)
+        pulled = self.rows.T @ (self.ridge[:, None] * X)
+        with one_thread_blas():
+            return np.ascontiguousarray(cho_solve(self.factor, pulled), np.float32)
+
+    def rows_of(self, vectors: np.ndarray) -> np.ndarray:
+        """What features of these vectors (F, W) say of all rows: (R, W) float32."""
+        return np.ascontiguousarray(self.rows @ vectors, np.float32)
+
+    def of(self, X: np.ndarray) -> np.ndarray:
+        """Rows (R, W) float32 that the features of all rows say, given the rows (R, W)."""
+        return self.rows_of(self.vectors(X))
+
+    def place_cold(self, X: np.ndarray, said: np.ndarray) -> None:
+        """Put rows without clicks where their features say, in place."""
+        X[~self.clicked] = said[~self.clicked]
+
+    def known(self, vectors: np.ndarray) -> FeatureVectors:
+        """The vectors (F, K), with their features' names."""
+        f = self.features
+        return FeatureVectors(f.names, f.groups, f.scales, np.ascontiguousarray(vectors[: f.n_features]))
 
 
 def root_density(train: Ratings) -> float:
