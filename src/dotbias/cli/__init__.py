@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import compare, data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, use
+from . import compare, data, demo, doctor, export, fit, lr_find, plot, recommend, search, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -56,6 +56,7 @@ app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("fit")(fit.fit)
 app.command("compare")(compare.compare)
+app.command("search")(search.search)
 app.command("evaluate")(use.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("predict")(recommend.predict)
