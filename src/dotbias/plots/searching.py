@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._page import BLUE, GREY, ORANGE, caption, figure, paper
 
 if TYPE_CHECKING:
@@ -44,9 +46,8 @@ def _draw(ax: Axes, search: Search, name: str) -> None:
     known = [t for t in search.trials if t.error is not None and _at(t, name) is not None]
     for state, face in (("ended early", "none"), ("done", BLUE)):
         some = [t for t in known if t.state == state]
-        at: list[Any] = [_at(t, name) for t in some]
-        errors: list[Any] = [t.error for t in some]
-        ax.scatter(at, errors, s=22, facecolors=face, edgecolors=BLUE, linewidths=0.8)
+        errors = np.array([t.error for t in some], float)
+        ax.scatter([_at(t, name) for t in some], errors, s=22, facecolors=face, edgecolors=BLUE, linewidths=0.8)
     marks: tuple[tuple[Any, str, str], ...]
     marks = (search.trials[0], GREY, "defaults"), (search.best, ORANGE, "best")
     for trial, colour, label in marks:
@@ -64,5 +65,5 @@ def _draw(ax: Axes, search: Search, name: str) -> None:
         ax.legend(fontsize=8)
 
 
-def _at(trial: Trial, name: str) -> float | str | None:
+def _at(trial: Trial, name: str) -> Any:
     return trial.number if not name else trial.settings[name]
