@@ -38,7 +38,7 @@ class Axis(NamedTuple):
     def ticks(self) -> list[float]:
         """Round values within; on a logarithmic scale powers of ten, or 1, 2, 5 where these are few."""
         if not self.log:
-            step = nice((self.high - self.low) / 4)
+            step = nice((self.high - self.low) / 7)
             first = math.ceil(self.low / step - 1e-9)
             return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
