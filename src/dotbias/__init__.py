@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, __getattr__ bel
     from .scorer import offers as offers
     from .solvers import als as als
     from .solvers import auto as auto
+    from .solvers import fit_clicks as fit_clicks
     from .solvers import gibbs as gibbs
     from .solvers import sgd as sgd
     from .split import Split as Split
@@ -52,7 +53,7 @@ _HOMES = {
     "factors": ("Factors",),
     "posterior": ("Posterior",),
     "baselines": ("bias", "knn"),
-    "solvers": ("als", "auto", "gibbs", "sgd"),
+    "solvers": ("als", "auto", "fit_clicks", "gibbs", "sgd"),
     "models": ("DotProduct", "EmbeddingDot", "EmbeddingDotBias", "EmbeddingNet"),
     "learner": ("Learner",),
     "gradient": ("collab_learner", "fit_dot", "fit_dot_bias", "fit_net"),

@@ -105,14 +105,16 @@ def fit(
     about |= {"candidates": errors} if errors else {}
     if fitted.stopped:
         _end(fitted, train, about, out if keep_partial else None, json, log)
-    result = _measured(fitted, train, held, about, json)
+    clicks = _clicks(fitted, train, seed, seconds, log)
+    result = _measured(fitted, clicks, train, held, about, json)
     if out is not None:
         if test is None and split is None:
             log.say(f"Fitting again on all {len(ratings):,} ratings, to save that.")
             train, fitted = ratings, run_fitter(run, ratings, None, seed, chosen, log)
             if fitted.stopped:
                 _end(fitted, train, about, out if keep_partial else None, json, log)
-        _save(out, fitted, train, result, log)
+            clicks = _clicks(fitted, train, seed, {}, log)
+        _save(out, fitted, train, result, log, clicks)
         log.say(f"next:  dotbias recommend {out} {train.user_ids[0]}", wrap=False)
     if json:
         Page().json(result)
@@ -132,13 +134,29 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
         find(fitter).check(common.parse_settings(settings or []))
 
 
-def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
+def _clicks(fitted: Fitted, train: Ratings, seed: int, seconds: dict[str, float], log: Page) -> Any:
+    """A scorer of who rates what for the model's lists; None for models that say so themselves."""
+    from ..scorer import Chances, offers
+    from ..solvers import fit_clicks
+
+    if train.values is None or offers(fitted.scorer, Chances):
+        return None
+    with common.timed(seconds, "fit clicks"):
+        clicks = fit_clicks(train, rng=seed)
+    if clicks is not None:
+        log.say(f"Who rates what, for lists: {clicks!r}.")
+    return clicks
+
+
+def _measured(
+    fitted: Fitted, clicks: Any, train: Ratings, held: Ratings, about: dict[str, Any], json: bool
+) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
     from ..evaluation import metrics_for
 
     seconds, asked = about["seconds"], metrics_for(held, train, shown=True)
     with common.timed(seconds, "evaluate"):
-        report, given = common.measured(fitted.scorer, held, train, times=None, metrics=asked)
+        report, given = common.measured(fitted.scorer, held, train, times=None, metrics=asked, clicks=clicks)
     if not json:
         common.show_report(Page(), report)
         common.say_given(Page(), given)
@@ -243,10 +261,11 @@ def _json_settings(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if not callable(v)}
 
 
-def _save(out: Path, fitted: Fitted, train: Ratings, result: dict[str, Any], log: Page) -> None:
+def _save(out: Path, fitted: Fitted, train: Ratings, result: dict[str, Any], log: Page, clicks: Any = None) -> None:
     from ..recommender import Recommender
 
     settings = {"fitter": result["fitter"], **result["settings"]}
     metrics = {k: v for k, v in result.items() if k not in ("settings", "fitter")}
-    places.save(Recommender(fitted.scorer, train, settings=settings, metrics=metrics, log=fitted.log), out)
+    kept = {"settings": settings, "metrics": metrics, "log": fitted.log, "clicks": clicks}
+    places.save(Recommender(fitted.scorer, train, **kept), out)
     log.say(f"saved: {out}", wrap=False)

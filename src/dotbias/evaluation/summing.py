@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
-from ..orders import Chance, find_order, threshold
+from ..orders import find_order, threshold
 from ..ratings import Ratings
 from ..scorer import Chances, Ranks, Scorer, Timed, offers
 from ..times import NOW, UNKNOWN
@@ -35,7 +35,7 @@ class Ask(NamedTuple):
     order: str | ranked.Order
     like: float | None
     times: Asked = "given"
-    chance: Chance | None = None
+    clicks: Ranks | None = None
 
     @property
     def order_name(self) -> str:
@@ -139,8 +139,13 @@ class MostPopular:
     score, score_all = rank, rank_all
 
 
-def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> Measured:
-    """Score and rank once; sums by user of every metric, over all and by group."""
+def measure(
+    scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask, *, alike: np.ndarray | None = None
+) -> Measured:
+    """Score and rank once; sums by user of every metric, over all and by group.
+
+    With ``alike`` (I,), everybody's lists are ordered by these numbers.
+    """
     users = np.unique(test.users)
     owner = np.searchsorted(users, test.users)
     given: dict[str, Any] = {}
@@ -149,7 +154,8 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
         if kind == "lists":
             assert train is not None  # ask_for has seen to it
             seen = ranked.Seen.of(train, test.n_users)
-            order = ranked.every(scorer, train, ask.order, ask.like, ask.chance)
+            order = ranked.every(scorer, train, ask.order, ask.like, ask.clicks)
+            order = order if alike is None else ranked.Alike.of(alike, seen)
             given[kind] = ranked.rank(order, test, seen, users, metrics=ask.lists, like=ask.like)
         else:
             given[kind] = scored.BY_KIND[kind](scorer, test, times)
@@ -169,7 +175,8 @@ def popularity(test: Ratings, train: Ratings | None, ask: Ask) -> Measured | Non
     """The metrics of lists for the most popular items; None where no metric of lists is asked for."""
     if not ask.lists or train is None:
         return None
-    return measure(MostPopular(train.item_counts), test, train, ask._replace(metrics=ask.lists, order="rating"))
+    counts, asked = train.item_counts, ask._replace(metrics=ask.lists, order="rating")
+    return measure(MostPopular(counts), test, train, asked, alike=counts)
 
 
 def of_sampled(metrics: list[Metric], lists: Lists, users: np.ndarray) -> tuple[Measured, Ask]:
