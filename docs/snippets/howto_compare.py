@@ -15,7 +15,12 @@ def theirs(train):
 
 
 result = compare(
-    {"bias": "bias", "als": "als", "als, 8 factors": partial(als, n_factors=8), "theirs": theirs},
+    {
+        "bias": "bias",
+        "als": "als",
+        "als, 8 factors": partial(als, n_factors=8),
+        "theirs": theirs,
+    },
     split.lesson(ratings),
     metrics=("rmse", "mae"),
     rng=0,

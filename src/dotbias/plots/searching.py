@@ -16,6 +16,8 @@ READ = (
     "Every dot is a trial: filled where all held-out parts were looked at, hollow where it ended early; "
     "those at the upper edge lie above it."
 )
+
+
 def trials(search: Search, *, data: str = "") -> Figure:
     """The error of every trial against its number and against each setting; defaults and winner are marked.
 
