@@ -8,14 +8,14 @@ from .biases import Bias, item_biases, user_biases
 from .components import Canonical, Components, canonical, components, course_components
 from .listing import Listing
 from .nearest import SHRINK, Measure, Neighbour, nearest, nearest_items, nearest_users, top
-from .terms import Explanation, Term, explain
+from .terms import Decomposition, Term, explain
 
 __all__ = [
     "SHRINK",
     "Bias",
     "Canonical",
     "Components",
-    "Explanation",
+    "Decomposition",
     "Listing",
     "Measure",
     "Neighbour",
