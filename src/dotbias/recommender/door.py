@@ -21,7 +21,7 @@ from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
-from .histories import Known, item_row, read
+from .histories import SEVERAL, Known, item_row, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
