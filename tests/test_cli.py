@@ -16,6 +16,7 @@ COMMANDS = [
     "demo",
     "fit",
     "compare",
+    "search",
     "evaluate",
     "recommend",
     "predict",

@@ -10,6 +10,7 @@ import typer
 from ..errors import SettingError
 from ..fitters import FITTERS, find
 from . import _common as common
+from . import _places as places
 from ._options import Json, Reading, Seed, Threads, reads_data
 from ._show import Column, Page
 from ._splits import splits_of
@@ -53,6 +54,9 @@ def compare(
     ] = None,
     order: Order = "liked",
     like: Like = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="One HTML page that shows everything; needs no network.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -65,7 +69,7 @@ def compare(
 
     [bold]Example:[/] dotbias compare ml-100k --fitters bias,sgd,als --split u1
 
-    [bold]Example:[/] dotbias compare ratings.csv --fitters bias,knn,gibbs --split folds:5 --reference knn --json
+    [bold]Example:[/] dotbias compare ratings.csv --fitters bias,knn,gibbs --reference knn --report out.html
     """
     from .. import experiments
 
@@ -73,6 +77,8 @@ def compare(
     names = None if fitters is None else [name.strip() for name in fitters.split(",")]
     for name in names or ():
         find(name).check(chosen.get(name, {}))
+    if report is not None:
+        places.check_folder(report.parent)
     log = Page(err=True)
     common.use_threads(threads)
     ratings = reading.read(data)
@@ -89,8 +95,14 @@ def compare(
         times=times,  # type: ignore[arg-type]  compare checks it
         settings=chosen,
         rng=seed,
+        details=report is not None,
         progress=lambda text: log.say(f"fitting: {text}"),
     )
+    if report is not None:
+        from ..report import page
+
+        places.write(report, page(result, data=Path(data).name, split=split).encode())
+        log.say(f"wrote {report}", wrap=False)
     if json:
         Page().json({"data": Path(data).name, "split": split, **result.to_dict()})
         return

@@ -1,4 +1,4 @@
-"""Experiments: several ways to fit, compared on the same splits with the same seed; a refit that may not do harm.
+"""Experiments: fitters compared on the same splits, a search of settings, and a refit that may not do harm.
 
 This room calls fitters and measures what they return; it knows no model.
 """
@@ -7,5 +7,20 @@ from .comparing import compare
 from .entrants import FromFunction
 from .refit import Refit, refit
 from .results import Compared, Row
+from .searching import Search, Trial, search
+from .spaces import Choices, Span, space_of
 
-__all__ = ["Compared", "FromFunction", "Refit", "Row", "compare", "refit"]
+__all__ = [
+    "Choices",
+    "Compared",
+    "FromFunction",
+    "Refit",
+    "Row",
+    "Search",
+    "Span",
+    "Trial",
+    "compare",
+    "refit",
+    "search",
+    "space_of",
+]

@@ -125,7 +125,7 @@ def fitted(entrant: Entrant, train: Ratings, rng: int, watch: Ratings | None) ->
     if entrant.fitter is not None and not _may_choose(entrant):
         own["valid"] = watch
     given = {k: v for k, v in own.items() if v is not None and _takes(entrant.fit, k)}
-    given |= _by_itself(entrant, train) | dict(entrant.settings)
+    given |= by_itself(entrant, train) | dict(entrant.settings)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         made, cost = costing(lambda: entrant.fit(train, **given))
@@ -141,7 +141,7 @@ def _row(step: Step) -> dict[str, Any]:
     return {k: v for k, v in step.row().items() if isinstance(v, (int, float, str))}
 
 
-def _by_itself(entrant: Entrant, train: Ratings) -> dict[str, Any]:
+def by_itself(entrant: Entrant, train: Ratings) -> dict[str, Any]:
     """What ``dotbias fit --fitter NAME`` would give it: for gibbs, all that the data have."""
     if not entrant.named or entrant.fitter is None or entrant.fitter.name != "gibbs":
         return {}

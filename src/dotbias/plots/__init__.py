@@ -9,6 +9,7 @@ from .learning import factors_error, losses, lr_sweep
 from .reading import bias_ranking, component_ends, crosstab, item_map
 from .sampling import traces
 from .scores import calibration, predictions
+from .searching import trials
 from .sizes import histograms, kept_histograms
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "lr_sweep",
     "predictions",
     "traces",
+    "trials",
 ]
