@@ -21,6 +21,7 @@ COMMANDS = [
     "similar",
     "plot",
     "export",
+    "serve",
     "lr-find",
     "sheet",
     "doctor",

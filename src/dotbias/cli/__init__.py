@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, recommend, sheet, use
+from . import data, demo, doctor, export, fit, lr_find, plot, recommend, serve, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -61,6 +61,7 @@ app.command("predict")(recommend.predict)
 app.command("similar")(use.similar)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("lr-find")(lr_find.lr_find)
 app.command("sheet")(sheet.sheet)
 app.command("doctor")(doctor.doctor)

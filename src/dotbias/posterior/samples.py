@@ -244,6 +244,8 @@ class Posterior:
         return bias, factors
 
     def _item_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if len(rows) == self.item_bias.shape[1] and np.array_equal(rows, np.arange(len(rows))):
+            return self.item_bias, self.items  # all of them: as they are, not copied
         return _rows(rows, self.item_bias, self.items, self._stranger_item)
 
     @property

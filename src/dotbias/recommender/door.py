@@ -20,6 +20,7 @@ from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
+from .folds import Folds
 from .histories import Known, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
@@ -69,6 +70,7 @@ class Recommender:
         check_rows(scorer, train, "train")
         self.record, self.chance = Record(train), chance
         self._orders: dict[tuple[str, float | None], Order] = {}
+        self._folds = Folds()
 
     def __repr__(self) -> str:
         return f"Recommender({self.scorer!r}, {self.train!r})"
@@ -133,7 +135,7 @@ class Recommender:
         hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
         scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
         known = read(history, self.train, self.record.titles)
-        return scorer.fold_in_user(known.rows, known.values), known
+        return self._folds.part(scorer, known), known
 
     # Recommending ----------------------------------------------------------------------------------------------
 
