@@ -12,11 +12,14 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     0: ["errors", "rng", "progress", "stopping", "files", "checkpoint"],
     1: ["ids", "times", "readers", "ratings"],
     2: ["settings", "split", "features", "datasets"],
-    3: ["scorer", "objective", "factors", "item_weights", "trace", "posterior", "metrics", "schedules", "steps"],
+    3: [
+        *("scorer", "objective", "shares", "factors", "item_weights", "trace", "posterior"),
+        *("metrics", "schedules", "steps"),
+    ],
     4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],
     5: ["learner", "gradient", "classifier", "fitters"],
     6: ["orders", "evaluation", "search", "interpret", "storage", "recommender", "export"],
-    7: ["workbook", "web", "plots", "lesson5", "report", "cli", "__main__"],
+    7: ["experiments", "workbook", "web", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
 NEEDS_TORCH = {

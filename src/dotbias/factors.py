@@ -18,10 +18,17 @@ import numpy as np
 from .errors import DataError
 from .ids import Tables
 from .objective import Objective, Ridge, Side
-from .scorer import Bilinear, FoldsIn, Ranks, Scorer, State, Stored
+from .scorer import Account, Asks, Bilinear, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored
+from .shares import HalfStep, gains, moments, step_of
 
 _BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
+HOW = {  # how shares come about, by loss
+    "squared": "each rating's share of the ridge solve for this user",
+    "logistic": "each click's share of the last Newton step for this user; the rest is what was not clicked",
+    "clicks": "each click's share of the ridge solve for this user",
+    "pairs": "each click's share of the last Newton step for this user",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,7 +54,7 @@ class Factors:
     objective: Objective = field(default_factory=Objective)
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Bilinear, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Bilinear, FoldsIn, Explains, Asks, Stored)
 
     def __post_init__(self) -> None:
         (n_users, k), (n_items, k2) = self.users.shape, self.items.shape
@@ -122,6 +129,14 @@ class Factors:
             )
         if not len(rows):
             return FactorsPart(self, side, 0.0, np.zeros(self.n_factors, np.float32))
+        offset, factors, values, more = self._told(side, rows, values)
+        x = self.objective.half_step(offset, factors, values, side=side, **more)
+        return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
+
+    def _told(
+        self, side: Side, rows: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """What a half-step takes: offset, the other side's factors, values; weights, gram and count where needed."""
         whose: Side = "item" if side == "user" else "user"
         others = self.side(whose)
         more: dict[str, Any] = {}
@@ -130,8 +145,51 @@ class Factors:
         elif self.objective.confidence is not None:
             more = {"gram": self._grams[whose]}
         bias, factors = gather(rows, *others)  # (n,), (n, K)
-        x = self.objective.half_step(self.mean + bias.astype(np.float64), factors, values, side=side, **more)
-        return FactorsPart(self, side, float(x[0]), x[1:].astype(np.float32))
+        return self.mean + bias.astype(np.float64), factors, values, more
+
+    # Reasons ---------------------------------------------------------------------------------------------------
+
+    def explain(self, case: Case) -> Account:
+        """Mean, biases and dot product, and each rating's share of the user's half-step (see ``shares``).
+
+        A user's row that is not quite the half-step's answer, as gradient fits leave it, differs from their sum.
+        """
+        bi, q = (x[0] for x in gather(np.array([case.item]), self.item_bias, self.items))
+        if case.user is None:
+            part = self.fold_in_user(case.items, case.values)
+            bu, p = part.bias, part.factors
+        else:
+            bu, p = (x[0] for x in gather(np.array([case.user]), self.user_bias, self.users))
+        parts = [("mean", self.mean), ("user bias", float(bu)), ("item bias", float(bi))]
+        if self.n_factors:
+            parts.append(("factors", float(p.astype(np.float64) @ q)))
+        shares = self._step(case.items, case.values).added @ np.r_[1.0, q]
+        if self.objective.negatives:
+            shares = shares[np.searchsorted(np.union1d(case.items, np.arange(len(self.items))), case.items)]
+        return Account(tuple(parts), float(bu) + float(p.astype(np.float64) @ q), shares, HOW[self.objective.loss])
+
+    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The expected share of the variance of all scores that a rating of each item would take away (see ``shares``).
+
+        Args:
+            told: item rows (n,) and their ratings (n,).
+            items: (m,) item rows that may be asked for.
+            weights: (I,) how much it matters to know what the user would give each item.
+        """
+        step, (bias, factors) = self._step(*told, ahead=1), gather(np.asarray(items), self.item_bias, self.items)
+        asked, one = np.c_[np.ones(len(factors)), factors].astype(np.float64), np.ones(len(factors))
+        if self.objective.link == "identity":
+            return gains(step.covariance, asked, moments(self.items, weights), one)
+        z = self.mean + bias + asked @ step.x
+        slope = self.objective.slope(self.mean + step.x[0] + self.item_bias + self.items @ step.x[1:])
+        information = self.objective.bend(z, self.objective.squash(z), one)[1]
+        return gains(step.covariance, asked, moments(self.items, weights * slope**2), information)
+
+    def _step(self, rows: np.ndarray, values: np.ndarray, *, ahead: int = 0) -> HalfStep:
+        """A user's half-step; with the ridge of so many ratings more."""
+        offset, factors, values, more = self._told("user", rows, values)
+        given: dict[str, Any] = {"count": len(rows) + ahead, **more}
+        return step_of(self.objective, offset, factors, values, **given)
 
     @cached_property
     def _grams(self) -> dict[Side, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .errors import DataError
 from .ids import Tables
-from .scorer import Chances, FoldsIn, Ranks, Scorer, State, Stored, ties
+from .scorer import Account, Case, Chances, Explains, FoldsIn, Ranks, Scorer, State, Stored, ties
 
 FEW = 8  # users: for so few, rows of the weights are gathered; more are one matrix product
 ARRAYS = ("rows", "weights", "precision", "starts", "items")
@@ -47,7 +47,7 @@ class ItemWeights:
     n_items: int
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Chances, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Explains, Stored)
 
     def __repr__(self) -> str:
         weighted = f"{len(self.rows):,} of {self.n_items:,} items"
@@ -110,6 +110,18 @@ class ItemWeights:
         column = (scaled - self.weights @ scaled).astype(np.float64)
         sums = np.concatenate([[0.0], np.cumsum(column[self.items])])
         return ItemWeightsPart((sums[self.starts[1:]] - sums[self.starts[:-1]]).astype(np.float32))
+
+    # Reasons ---------------------------------------------------------------------------------------------------
+
+    def explain(self, case: Case) -> Account:
+        """The weights of what the user clicked, each its own share; and the item's popularity, next to nothing."""
+        at, (item,) = self._positions(case.items), self._positions(np.array([case.item]))
+        shares, popular = np.zeros(len(at)), 0.0
+        if item >= 0:
+            shares = np.where(at >= 0, self.weights[np.maximum(at, 0), item], 0).astype(np.float64)
+            popular = float(self._ties[item])
+        total = float(shares.sum())
+        return Account((("clicks", total), ("popularity", popular)), total, shares, "the weight of each click")
 
     # On disk ---------------------------------------------------------------------------------------------------
 

@@ -190,6 +190,20 @@ class Objective:
             return values.astype(np.float64) - z
         return self._expand(z.astype(np.float64), values.astype(np.float64), np.ones(len(z)))[1]
 
+    def bend(self, z: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Half the downhill gradient of each rating's weighted loss in z, and half its curvature: (n,) float64 each."""
+        if self.link == "identity":
+            return weights * (values - z), weights
+        return self._expand(z, values, weights)[1:]
+
+    def slope(self, z: np.ndarray) -> np.ndarray:
+        """How steeply scores rise with z, of any shape: 1, or the sigmoid's slope."""
+        if self.link == "identity":
+            return np.ones_like(z)
+        low, high = self.y_range
+        s = sigmoid(z)
+        return (high - low) * s * (1 - s)
+
     def _expand(self, z: np.ndarray, values: np.ndarray, w: np.ndarray) -> Quadratic:
         """Under a sigmoid: the summed loss, half its downhill gradient in z, half its curvature (n,)."""
         low, high = self.y_range

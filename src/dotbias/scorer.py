@@ -184,6 +184,68 @@ class FoldsIn(Scorer, Protocol):
         ...
 
 
+class Case(NamedTuple):
+    """A pair whose prediction is to be explained.
+
+    Attributes:
+        user: their row, or None for a newcomer, who is known by ``items`` and ``values`` alone.
+        item: row of the item.
+        items: (n,) item rows that the user has rated.
+        values: (n,) their ratings; ones for clicks.
+        times: (1,) when they rate it, in seconds UTC; None: unknown.
+        user_features: column of the user table -> value, where there is one; ``item_features`` likewise.
+    """
+
+    user: int | None
+    item: int
+    items: np.ndarray
+    values: np.ndarray
+    times: np.ndarray | None = None
+    user_features: Mapping[str, Any] = {}
+    item_features: Mapping[str, Any] = {}
+
+
+class Account(NamedTuple):
+    """A prediction taken apart.
+
+    Attributes:
+        parts: (name, value) of each; they sum to the prediction before any clip, sigmoid or slicing.
+        personal: what of it is this user's alone: all but the mean and what the item gets from anybody.
+        shares: (n,) float64: what each of the user's ratings adds to ``personal``.
+        how: how the shares come about, and what of ``personal`` is no rating's, for people.
+    """
+
+    parts: tuple[tuple[str, float], ...]
+    personal: float
+    shares: np.ndarray
+    how: str
+
+
+class Explains(Scorer, Protocol):
+    """Can take a prediction apart."""
+
+    def explain(self, case: Case) -> Account:
+        """The parts of one prediction, and what each of the user's ratings adds to it."""
+        ...
+
+
+class Asks(Scorer, Protocol):
+    """Knows what one more rating would teach of a user."""
+
+    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The expected share of what is not known of a user that a rating of each item would settle.
+
+        Args:
+            told: item rows (n,) that the user has rated, and their ratings (n,).
+            items: (m,) item rows that may be asked for.
+            weights: (I,) how much it matters to know what the user would give each item.
+
+        Returns:
+            (m,) float64, from 0 to 1.
+        """
+        ...
+
+
 class State(NamedTuple):
     """A scorer taken apart for the disk.
 

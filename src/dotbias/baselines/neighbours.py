@@ -16,12 +16,13 @@ from ..objective import Objective, Ridge
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import FoldsIn, Ranks, Scorer, State, Stored, ties
+from ..scorer import Account, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored, ties
 from ..settings import Count, NotNegative, Positive, checked
 from .biases import bias, dot
 
 BLOCK = 1 << 22  # item × item cells held at once
 DEFAULTS = {"stars": (200, 60.0, 1.5), "clicks": (50, 0.0, 1.0)}  # n_neighbours, shrink, amplify (bench/LOG.md)
+HOW = "each rating's weight among the item's neighbours, and its share of the user's bias"
 _KNN_SETTINGS = ("shrink", "amplify", "damping")
 
 
@@ -102,7 +103,7 @@ class Knn:
     amplify: float
     damping: float
 
-    offers = (Scorer, Ranks, FoldsIn, Stored)
+    offers = (Scorer, Ranks, FoldsIn, Explains, Stored)
 
     @property
     def tables(self) -> Tables | None:
@@ -158,6 +159,29 @@ class Knn:
         how = self.shrink, self.amplify
         weights = _similarity(dots, np.sqrt(dot(mine, mine)) * norms, np.bincount(rows, minlength=n_items), *how)
         return KnnItem(self, part, *_strongest(weights[None], self.neighbours.shape[1]))
+
+    def explain(self, case: Case) -> Account:
+        """The biases, and what neighbours add; a rating's share is that of the user's bias, and its weight as one."""
+        values = _ones(case.items) if of_clicks(self.base) else case.values
+        case = case._replace(values=values)
+        found, item = self.base.explain(case), np.array([case.item])
+        if case.user is None:
+            left = values - self.base.fold_in_user(case.items, values).rank(case.items)
+        else:
+            left = values - self.base.rank(np.full(len(values), case.user), case.items)
+        left = values if of_clicks(self.base) else left
+        weight = self._weights(case.item, case.items)  # (n,)
+        shares = weight * left / (weight.sum() + self.damping)
+        added = float(self.correction(case.items, left.astype(np.float32), item)[0])
+        parts = (*found.parts, ("neighbours", added))
+        return Account(parts, found.personal + added, found.shares + shares, HOW)
+
+    def _weights(self, item: int, rated: np.ndarray) -> np.ndarray:
+        """(n,) float64 of rated item rows (n,) as neighbours of an item; 0 where they are none."""
+        out = np.zeros(len(self.neighbours))
+        if 0 <= item < len(self.neighbours):
+            out[self.neighbours[item]] = self.weights[item]
+        return np.array([out[r] if 0 <= r < len(out) else 0.0 for r in rated.tolist()])
 
     def state(self) -> State:
         """What ``storage`` keeps."""

@@ -17,7 +17,7 @@ from ..ids import Tables
 from ..progress import Progress
 from ..ratings import Ratings
 from ..rng import Rng
-from ..scorer import Chances, FoldsIn, Ranks, Scorer, State, Stored
+from ..scorer import Account, Case, Chances, Explains, FoldsIn, Ranks, Scorer, State, Stored
 from ..settings import Positive, checked
 from ..times import filled
 
@@ -43,7 +43,7 @@ class Popular:
     n_users: int
     tables: Tables | None = None
 
-    offers = (Scorer, Ranks, Chances, FoldsIn, Stored)
+    offers = (Scorer, Ranks, Chances, FoldsIn, Explains, Stored)
 
     def __repr__(self) -> str:
         return f"Popular({len(self.counts):,} items)"
@@ -76,6 +76,12 @@ class Popular:
         """A new item that the user rows ``users`` (n,) rated: the same for everybody."""
         guess = self.otherwise or len(users) / max(self.n_users, 1)  # a mean of ratings, or the share of clicks
         return PopularPart(np.full(self.n_users, guess, np.float32), np.full(self.n_users, len(users), np.float32))
+
+    def explain(self, case: Case) -> Account:
+        """What it says to everybody."""
+        name = "mean" if self.otherwise else "share of users who took it"
+        said = float(self.score(np.zeros(1, np.int32), np.array([case.item]))[0])
+        return Account(((name, said),), 0.0, np.zeros(len(case.items)), "the same for everybody")
 
     def state(self) -> State:
         """What ``storage`` keeps."""

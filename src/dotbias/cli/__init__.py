@@ -2,8 +2,8 @@
 
 Tables for people, ``--json`` for programs: the JSON stands alone on stdout, everything else goes to stderr. Exit codes:
 0 done, 1 an unexpected fault, 2 a wrong command or setting, 3 data that cannot be used or an unknown id, 4 a model or
-a file that cannot be read or written, 5 a download that failed, 6 an extra that is not installed, 130 interrupted
-(Ctrl-C or SIGTERM).
+a file that cannot be read or written, 5 a download that failed, 6 an extra that is not installed, 7 a refit that was
+refused, 130 interrupted (Ctrl-C or SIGTERM).
 
 Commands import what they need when they run, so that ``--help`` answers at once.
 """
@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, recommend, serve, sheet, use
+from . import data, demo, doctor, export, fit, lr_find, plot, reasons, recommend, refit, serve, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -59,6 +59,9 @@ app.command("evaluate")(use.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("predict")(recommend.predict)
 app.command("similar")(use.similar)
+app.command("explain")(reasons.explain)
+app.command("ask")(reasons.ask)
+app.command("refit")(refit.refit)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)

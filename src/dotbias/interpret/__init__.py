@@ -9,15 +9,15 @@ from .components import Canonical, Components, canonical, components, course_com
 from .divisive import Divided, divisive
 from .listing import Listing
 from .nearest import SHRINK, Measure, Neighbour, nearest, nearest_items, nearest_users, top
-from .terms import Explanation, Term, explain
+from .terms import Decomposition, Term, explain
 
 __all__ = [
     "SHRINK",
     "Bias",
     "Canonical",
     "Components",
+    "Decomposition",
     "Divided",
-    "Explanation",
     "Listing",
     "Measure",
     "Neighbour",

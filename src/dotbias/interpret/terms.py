@@ -36,7 +36,7 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Decomposition:
     """Why this prediction.
 
     Attributes:
@@ -70,7 +70,7 @@ class Explanation:
 
 def explain(
     scorer: Any, train: Ratings, *, user_id: int | str, item_id: int | str, basis: Basis = "components"
-) -> Explanation:
+) -> Decomposition:
     """A prediction as a sum: mean + user bias + item bias + a term for each component (or factor); then the link.
 
     By components the terms are those of :func:`~dotbias.interpret.canonical`: alike for two fits that differ by a
@@ -106,7 +106,7 @@ def explain(
     score = float(factors.score(np.array([user]), np.array([item]))[0])
     ids = train.user_ids[user], train.item_ids[item]
     how = factors.objective
-    return Explanation(*ids, title, Listing(heads + tastes), inner, how.link, how.y_range, score)
+    return Decomposition(*ids, title, Listing(heads + tastes), inner, how.link, how.y_range, score)
 
 
 def _parts(

@@ -115,7 +115,7 @@ def fold_in(
     S, K = len(given.mean), side.prior_mean.shape[2] - 1
     place, weight = feature_rows(side, features or {})
     known = np.einsum("sfk,f->sk", side.features[:, place], weight)  # (S, 1 + K)
-    known = known + _not_told(side, features or {}, n)
+    known = known + not_told(side, features or {}, n)
     history = side.features[:, rows].sum(1) if side.has_history and n else np.zeros((S, 1 + K))
     told = known + history * history_weight(max(n, 1), side.shrink)
     mean, drawn = _own(np.asarray(values, np.float64), told, prior, given)
@@ -127,7 +127,7 @@ def fold_in(
     return PosteriorPart(*parts, n_told=n)
 
 
-def _not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.ndarray:
+def not_told(side: SidePosterior, features: Mapping[str, Any], n: int) -> np.ndarray:
     """What is expected (S, 1 + K) of columns that were not given, and of a history of which n ratings are told.
 
     That of the average row of train; of the history, the share shrink/(n + shrink) that the told part leaves open.

@@ -26,10 +26,28 @@ from ..errors import DataError, SettingError
 from ..factors import Factors
 from ..ids import Tables
 from ..objective import Objective, Ridge, Side
-from ..scorer import Bilinear, FoldsIn, Intervals, Likes, Noted, Ranks, Sampled, Scorer, Stars, State, Stored, Timed
+from ..scorer import (
+    Account,
+    Asks,
+    Bilinear,
+    Case,
+    Explains,
+    FoldsIn,
+    Intervals,
+    Likes,
+    Noted,
+    Ranks,
+    Sampled,
+    Scorer,
+    Stars,
+    State,
+    Stored,
+    Timed,
+)
 from ..trace import Trace
 from .compress import best_product
 from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
+from .reasons import explain, gains
 from .sessions import SessionPosterior
 from .stars import central_stars, slices
 from .widths import NEW, factor, row_features
@@ -112,7 +130,7 @@ class Posterior:
     @property
     def offers(self) -> tuple[type, ...]:
         """See ``scorer``; stars where ratings are a few distinct values, times where sessions are used."""
-        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Stored)
+        always = (Scorer, Ranks, Noted, Likes, Intervals, Bilinear, Sampled, FoldsIn, Explains, Asks, Stored)
         return (*always, *((Stars,) if len(self.stars) else ()), *((Timed,) if self.sessions.effects.shape[1] else ()))
 
     @property
@@ -180,8 +198,8 @@ class Posterior:
         self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None, *, own: bool = True
     ) -> np.ndarray:
         """f of every sample for pairs of rows (B,) -> (S, B) float64; ``own``: with the pair in its own histories."""
-        (bu, p), (bi, q) = self.user_rows(users, times), self._item_rows(items)
-        k = p.shape[2] if own else self._n_own
+        (bu, p), (bi, q) = self.user_rows(users, times), self.item_rows(items)
+        k = p.shape[2] if own else self.n_own
         f = self.mean[:, None] + bu + bi + np.einsum("sbk,sbk->sb", p[:, :, :k], q[:, :, :k])
         return f.astype(np.float64)
 
@@ -202,7 +220,7 @@ class Posterior:
 
     def _moments_rows(self, users: np.ndarray, times: np.ndarray | None, own: bool, spread: bool) -> Moments:
         bu, p = self.user_rows(users, times)
-        k = p.shape[2] if own else self._n_own
+        k = p.shape[2] if own else self.n_own
         total, squares = np.zeros((2, len(users), self.item_bias.shape[1]))
         for s in range(self.n_samples):
             f = p[s, :, :k] @ self.items[s, :, :k].T + (self.mean[s] + bu[s])[:, None] + self.item_bias[s]
@@ -243,14 +261,15 @@ class Posterior:
         factors[:, known, :k] += effect[:, :, 1:]
         return bias, factors
 
-    def _item_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def item_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each item: bias (S, B) and factors (S, B, K), not to be written to."""
         if len(rows) == self.item_bias.shape[1] and np.array_equal(rows, np.arange(len(rows))):
             return self.item_bias, self.items  # all of them: as they are, not copied
         return _rows(rows, self.item_bias, self.items, self._stranger_item)
 
     @property
-    def _n_own(self) -> int:
-        """Factors before the columns of histories."""
+    def n_own(self) -> int:
+        """How many factors there are before the columns of histories."""
         return self.users.shape[2] - self.user_side.has_history - self.item_side.has_history
 
     def _spread(self, users: np.ndarray, items: np.ndarray | None, times: np.ndarray | None) -> np.ndarray:
@@ -265,7 +284,7 @@ class Posterior:
     @cached_property
     def _squares(self) -> tuple[np.ndarray, np.ndarray]:
         """1, and the mean square of each factor in each sample: of users, of items, (S, 1 + K) float64 each."""
-        k, one = self._n_own, np.ones((self.n_samples, 1))
+        k, one = self.n_own, np.ones((self.n_samples, 1))
         means = [np.square(x[:, :, :k], dtype=np.float64).mean(1) for x in (self.users, self.items)]
         return np.concatenate([one, means[0]], 1), np.concatenate([one, means[1]], 1)
 
@@ -389,12 +408,12 @@ class Posterior:
         """
         if side == "user":
             rows = _all_or(others, self.item_bias.shape[1])
-            (bias, factors), cold = self._item_rows(rows), np.where(_count(self.item_counts, rows) == 0, 1.0, 0.0)
+            (bias, factors), cold = self.item_rows(rows), np.where(_count(self.item_counts, rows) == 0, 1.0, 0.0)
         else:
             rows = _all_or(others, self.user_bias.shape[1])
             bias, factors = self.user_rows(rows)
             cold = self._spread(rows, None, None)
-        k = factors.shape[2] if own else self._n_own
+        k = factors.shape[2] if own else self.n_own
         mean, drawn = (
             (self.mean + b)[:, None] + bias + np.einsum("sk,snk->sn", x[:, :k], factors[:, :, :k])
             for b, x in ((part.bias, part.factors), (part.drawn_bias, part.drawn_factors))
@@ -407,6 +426,22 @@ class Posterior:
         kinds = np.full(len(rows), NEW) if new else self.sessions.kinds(rows, None)
         width = factor(self.widths, counts[0], counts[1], kinds)
         return Moments(mean.mean(0), drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold), width)
+
+    # Reasons ---------------------------------------------------------------------------------------------------
+
+    def explain(self, case: Case) -> Account:
+        """The parts of one prediction, and what each of the user's ratings adds to it: means over the samples."""
+        return explain(self, case)
+
+    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The expected share of the variance of all scores that a rating of each item would take away (m,).
+
+        Args:
+            told: item rows (n,) and their ratings (n,).
+            items: (m,) item rows that may be asked for.
+            weights: (I,) how much it matters to know what the user would give each item.
+        """
+        return gains(self, told, items, weights)
 
     # Smaller, and on disk --------------------------------------------------------------------------------------
 

@@ -8,5 +8,19 @@
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .door import Recommender
 from .filters import Filters
+from .questions import Question
+from .reasons import Explanation, Reason
 
-__all__ = ["Answer", "Filters", "Id", "Prediction", "Recommendation", "Recommender", "Similar", "SimilarUser"]
+__all__ = [
+    "Answer",
+    "Explanation",
+    "Filters",
+    "Id",
+    "Prediction",
+    "Question",
+    "Reason",
+    "Recommendation",
+    "Recommender",
+    "Similar",
+    "SimilarUser",
+]

@@ -11,20 +11,23 @@ import numpy as np
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
 from ..interpret import top as top_rows
-from ..orders import Chance, Order, find_order
+from ..orders import Chance, Order, find_order, timed
+from ..orders import popularity as popular_chance
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
-from ..scorer import FoldsIn, Part, Ranks, check_rows, demand
+from ..scorer import Asks, FoldsIn, Part, Ranks, check_rows, demand, offers
 from ..settings import Count, Positive, check
 from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
 from .folds import Folds
-from .histories import Known, read
+from .histories import Known, item_row, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
+from .questions import DIVISIVE, Question, gains_and_chances
+from .reasons import Explanation, explained
 from .record import Record
 from .where import Where
 from .wishes import PLAIN, Asked, check_n, check_order, filters_of, wish_of
@@ -349,6 +352,90 @@ class Recommender:
         if titles is not None:
             columns["title"] = pl.Series(titles, dtype=pl.String).gather(found)
         return pl.DataFrame(columns)
+
+    # Reasons and questions -------------------------------------------------------------------------------------
+
+    def explain(
+        self, user: Id | None = None, item: Id = "", *, history: History | None = None, n: int = 5, times: Times = None
+    ) -> Explanation:
+        """Why a user is predicted to give an item what they are: its parts, and the ratings of theirs that weigh most.
+
+        Args:
+            user: an id.
+            item: an id, or a title.
+            history: in the place of ``user``, a newcomer by what they tell, as in :meth:`recommend`.
+            n: how many of their ratings to name.
+            times: when they rate it, as in :meth:`predict`.
+
+        Raises:
+            As :meth:`predict`.
+        """
+        check_n(n)
+        row = item_row(plain([item])[0], self.train, self.record.titles)
+        item_id = self.record.item_ids[row]
+        if user is None or history is not None:
+            of, (part, known) = None, self._newcomer(user, history)
+            found = of_newcomer(part, np.array([row], np.int32), np.zeros(1, bool))[0]
+        else:
+            of, found = self.train.user_ids.row(plain([user])[0]), self.predict(user, item_id, times=times)
+            known = self._rated(of)
+        when = None if of is None else timed(self.scorer, as_times(times, 1)).get("times")
+        account, because, others = explained(self.scorer, self.record, of, row, known, n, when)
+        sums = account.personal, tuple(because), others, account.personal - float(account.shares.sum())
+        value = sum(part for _, part in account.parts)
+        about = (None if of is None else plain([user])[0]), item_id, self.record.item_titles[row]
+        return Explanation(*about, value, found.value, account.parts, *sums, account.how)
+
+    def to_ask(
+        self,
+        history: History | None = None,
+        n: int = 10,
+        *,
+        user: Id | None = None,
+        exclude: Iterable[Id] = (),
+        where: Where | None = None,
+        only: Iterable[Id] | None = None,
+    ) -> Answer[Question]:
+        """The n items whose rating would teach most about a user, times the chance that they know them, best first.
+
+        Args:
+            history: what a newcomer has told so far, as in :meth:`recommend`; nothing yet, if it is left out.
+            n: how many.
+            user: in the place of a history, a user of train, who is not asked about what they rated.
+            exclude: as in :meth:`recommend`.
+            where: likewise.
+            only: likewise.
+
+        Raises:
+            As :meth:`recommend`.
+        """
+        check_n(n)
+        if user is not None and history is not None:
+            raise SettingError("there are a user and a history.", hint="give one of them.")
+        row = -1 if user is None else self.train.user_ids.row(plain([user])[0])
+        known = (
+            read({} if history is None else history, self.train, self.record.titles) if row < 0 else self._rated(row)
+        )
+        filters = self.filters(exclude=exclude, where=where, only=only)
+        allowed = filters.allowed.copy()
+        allowed[known.rows] = False
+        items = np.flatnonzero(allowed)
+        chance = self.chance or popular_chance(self.train)
+        gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row)
+        best = np.argsort(-finite(gain * p), kind="stable")[:n]
+        rows = items[best]
+        names = self.record.ids(rows), self.record.titles_of(rows)
+        answer = Answer(map(Question, *names, gain[best].tolist(), p[best].tolist()))
+        notes = [None if offers(self.scorer, Asks) else DIVISIVE, filters.note(n, len(answer), len(items))]
+        answer.note = " ".join(filter(None, notes)) or None
+        answer.order = "what their rating would teach, times the chance that they know it"
+        return answer
+
+    def _rated(self, row: int) -> Known:
+        """What a user of train has rated."""
+        at = self.record.positions(row)
+        values = np.ones(len(at), np.float32) if self.train.values is None else self.train.values[at]
+        return Known(self.train.items[at], values)
 
     # Items like it ---------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from ..recommender.answers import Id
+from ..recommender.reasons import Explanation
 from ..scorer import Bilinear, FoldsIn, offers
-from . import seams, shapes
+from . import shapes
 from .refusals import RefusedError
 from .service import Caller, Served, Service, Whose, as_id, caller_of, item_id, keep, row_of, service_of, whose
 
@@ -90,7 +91,7 @@ def recommend(asked: shapes.RecommendAsked, service: ByService, caller: ByCaller
         for r, p in zip(listed, _predicted(served, who, [r.item_id for r in listed], "raise"), strict=True):
             r.low, r.high = p.low, p.high
     for r in listed if asked.reasons and _rated(who) else ():
-        r.because = _reasons(seams.explain(served.model, r.item_id, who.user, who.history, asked.reasons))
+        r.because = _reasons(_explained(served, who, r.item_id, asked.reasons))
     return shapes.Recommendations(items=listed, note=found.note, order=found.order)
 
 
@@ -99,7 +100,7 @@ def explain(asked: shapes.ExplainAsked, service: ByService, caller: ByCaller) ->
     """One prediction taken apart, and which of the user's ratings speak for it."""
     served = service.served
     id, who = item_id(served, asked.item), whose(service, served, asked, caller)
-    found = seams.explain(served.model, id, who.user, who.history, asked.n)
+    found = _explained(served, who, id, asked.n)
     parts = [shapes.Summand(name=name, value=value) for name, value in found.parts]
     title = served.shelf.entry(row_of(served, id)).title
     return shapes.Explained(item_id=id, title=title, value=found.value, parts=parts, because=_reasons(found))
@@ -113,7 +114,7 @@ def to_ask(asked: shapes.ToAskAsked, service: ByService, caller: ByCaller) -> sh
     if who.history is None:
         raise RefusedError(422, "a user of train is no newcomer.", hint="give a history, or me.")
     left_out = [*(item_id(served, i) for i in asked.exclude), *who.not_seen]
-    found = seams.to_ask(served.model, who.history, asked.n, left_out)
+    found = served.model.to_ask(who.history, asked.n, exclude=left_out)
     return shapes.Questions(items=[_asked(served, q) for q in found], note=found.note)
 
 
@@ -172,7 +173,11 @@ def _recommended(served: Served, r: Any) -> shapes.Recommended:
     return shapes.Recommended(item_id=r.item_id, title=r.title, score=r.score, **about)  # type: ignore[arg-type]
 
 
-def _reasons(explanation: Any) -> list[shapes.Because]:
+def _explained(served: Served, who: Whose, item: Id, n: int) -> Explanation:
+    return served.model.explain(who.user, item, history=who.history, n=n)
+
+
+def _reasons(explanation: Explanation) -> list[shapes.Because]:
     return [
         shapes.Because(item_id=r.item_id, title=r.title, rating=r.rating, share=r.share) for r in explanation.because
     ]
