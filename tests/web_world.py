@@ -6,6 +6,7 @@ The client speaks ASGI to the app in this process: no network, no thread but the
 import asyncio
 
 import httpx
+import polars as pl
 import recommender_world
 
 from dotbias.recommender import Recommender
@@ -20,7 +21,7 @@ def model(**more):
     train = recommender_world.train()
     table = train.item_table
     titles = HOSTILE + table["title"].to_list()[4:]
-    train = train.with_item_table(table.drop("title").with_columns(title=__import__("polars").Series(titles)))
+    train = train.with_item_table(table.drop("title").with_columns(title=pl.Series(titles)))
     return Recommender(recommender_world.factors(train), train, settings={"fitter": "als"}, **more)
 
 
