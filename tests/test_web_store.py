@@ -194,3 +194,66 @@ def test_fit_reads_a_store(url, tmp_path, monkeypatch, capsys):
     assert not end.value.code
     assert (tmp_path / "model" / "manifest.json").exists()
     assert "30 users and 20 items" in capsys.readouterr().err
+
+
+# A model that changes while it is served ------------------------------------------------------------------------
+
+
+def test_what_is_saved_into_the_folder_is_served_without_a_dropped_request(tmp_path):
+    import threading
+
+    import web_world
+
+    from dotbias.web import refits
+
+    folder = web_world.model().save(tmp_path / "model")
+    web = web_world.client(tmp_path)
+    done, statuses = refits.watch(web.app.state.service, folder, look=0.02), []
+    stop = threading.Event()
+
+    def ask():
+        other = web_world.Client(web.app)
+        while not stop.is_set():
+            statuses.append(other.post("/api/recommend", {"me": True}).status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for number in (2, 3):
+        web_world.model().save(folder)
+        for _ in range(500):
+            if web.get("/api/health").json()["model"] >= number:
+                break
+            time.sleep(0.02)
+        assert web.get("/api/health").json()["model"] == number
+    stop.set()
+    asking.join()
+    done.set()
+    assert len(statuses) > 3 and set(statuses) == {200}
+
+
+def test_a_model_that_cannot_be_read_leaves_the_old_one(tmp_path, caplog):
+    import web_world
+
+    from dotbias.web import refits
+
+    web = web_world.client(tmp_path)
+    assert not refits.reload(web.app.state.service, tmp_path / "absent")
+    assert web.get("/api/health").json()["model"] == 1 and "not served" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_refit_takes_up_what_was_stored(tmp_path):
+    from dotbias import planted
+    from dotbias.baselines import bias
+    from dotbias.recommender import Recommender
+    from dotbias.web import refits
+
+    train = planted(60, 40, n_ratings=900, n_factors=2, noise=0.4, rng=2).ratings
+    settings = {"fitter": "bias", "seed": 0}
+    folder = Recommender(bias(train), train, settings=settings).save(tmp_path / "model")
+    store = Store(f"sqlite:///{tmp_path}/ratings.db")
+    for user in range(9000, 9040):
+        store.rate(str(user), [(str(train.item_ids[k]), 0.5 + (user + k) % 9 / 2) for k in range(12)])
+    assert refits.refit(store, folder)
+    assert len(Recommender.load(folder).train) in (len(train), len(train) + store.count())
+    store.close()

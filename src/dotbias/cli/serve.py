@@ -32,6 +32,9 @@ def serve(
     proxied: Annotated[
         bool, typer.Option("--proxied", help="Behind a proxy on this machine, which is believed.")
     ] = False,
+    refit_hours: Annotated[
+        float | None, typer.Option("--refit-every", min=0.0, help="Hours between refits on what was stored; else none.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Serve a saved model: the page for people, and the API for programs (its description: /docs).
@@ -39,10 +42,12 @@ def serve(
     It listens on this machine alone unless --host says otherwise. Programs write with a bearer token, which the server
     reads from the variable DOTBIAS_TOKEN; visitors of the page write their own ratings only.
 
+    A model that is saved into the folder meanwhile, by fit or refit, takes the place of the first without a pause.
+
     [bold]Example:[/] dotbias serve model --port 8080
     """
     from ..recommender import Recommender
-    from ..web import Store, make_app
+    from ..web import Store, make_app, refits
     from ..web import serve as run
     from ..web.guard import LOCAL as LOCAL_NAMES
 
@@ -52,6 +57,9 @@ def serve(
     allowed = [*(names or []), *LOCAL_NAMES] if names or host in LOCAL else []
     with _listening(host, port) as listener:
         app = make_app(door, store=kept, token=_token(), names=allowed)
+        refits.watch(app.state.service, model)
+        if kept is not None and refit_hours is not None:
+            refits.refit_every(kept, model, 3600 * refit_hours)
         address = f"http://{_shown(host)}:{listener.getsockname()[1]}"
         if json:
             Page().json({"address": address, "store": None if kept is None else kept.kind})

@@ -123,6 +123,12 @@ class Store:
             rows = connection.execute(sa.union_all(seen, unseen)).all()
         return sorted((Word(*row) for row in rows), key=lambda s: (s.time, s.item_id))
 
+    def ratings(self) -> list[tuple[str, str, float, int]]:
+        """(user, item, rating, time) of everybody, by user and item."""
+        with self._begin() as connection:
+            rows = connection.execute(sa.select(*RATINGS.c).order_by(RATINGS.c.user_id, RATINGS.c.item_id)).all()
+        return [tuple(row) for row in rows]
+
     def count(self) -> int:
         """Ratings of all users."""
         with self._begin() as connection:

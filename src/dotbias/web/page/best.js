@@ -23,7 +23,7 @@ export default function best(place, { health, params, note }) {
     rows.length ? scroll("Most divisive", el("table", {}, head(["Title", ""], ["Spread", "n", "standard deviation over users"], ["Ratings", "n"]), el("tbody", {}, rows.map((r) => el("tr", {}, el("td", {}, link(r)), el("td", { class: "n" }, r.spread.toFixed(2)), el("td", { class: "n soft" }, String(r.count))))))) : el("p", {}, "This model has no tastes."));
   const link = (r) => (health.factors ? el("a", { href: `#/map?item=${encodeURIComponent(r.item_id)}` }, title(r)) : title(r));
   const soonDraw = soon(300, draw);
-  place.replaceChildren(el("h1", {}, "Best and worst"), el("p", { class: "lead" }, "Not the mean of the ratings: an item seen only by generous people looks good there. Here each rater's own habits and taste are taken off, and few ratings count for little. The bars hold the true value in 95 of 100 cases."),
+  place.replaceChildren(el("h1", {}, "Best and worst"), el("p", { class: "lead" }, "Not the mean of the ratings: an item seen only by generous people looks good there. Here each rater's own habits and taste are taken off, and few ratings count for little. The bars are 95 % intervals."),
     el("div", { class: "controls few" }, el("label", {}, "At least so many ratings", el("input", { type: "number", min: 1, value: least, oninput: (e) => { least = Math.max(1, Math.round(Number(e.target.value)) || 1); soonDraw(); } }))), tables);
   draw();
 }

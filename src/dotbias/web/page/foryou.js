@@ -74,7 +74,7 @@ export default function forYou(place, { health, params, note }) {
     const widths = found.items.filter((r) => r.low !== null).map((r) => r.high - r.low);
     const width = widths.length ? widths.reduce((a, b) => a + b, 0) / widths.length : null;
     const sure = width === null ? null : el("p", { class: "small soft", id: "width", "data-width": width.toFixed(4) },
-      `Each bar holds your rating in 4 of 5 cases. On average ± ${(width / 2).toFixed(2)} stars${before !== null && Math.abs(before - width) > 0.01 ? ` (before: ± ${(before / 2).toFixed(2)})` : ""}.`);
+      `The bars are 80 % intervals, on average ± ${(width / 2).toFixed(2)} stars${before !== null && Math.abs(before - width) > 0.01 ? ` (before: ± ${(before / 2).toFixed(2)})` : ""}.`);
     before = width;
     if (!found.items.length) return el("p", { class: "soft" }, found.note ?? "Nothing fits.");
     return [sure, el("ol", { class: "plain" }, found.items.map((r) => {
