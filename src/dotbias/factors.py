@@ -19,7 +19,7 @@ from .errors import DataError
 from .ids import Tables
 from .objective import Objective, Ridge, Side
 from .scorer import Account, Asks, Bilinear, Case, Explains, FoldsIn, Ranks, Scorer, State, Stored
-from .shares import HalfStep, gains, moments, step_of
+from .shares import HalfStep, gains, known, moments, step_of
 
 _BLOCK = 1 << 18  # pairs whose factors are gathered at once
 ARRAYS = ("user_bias", "item_bias", "users", "items")
@@ -168,28 +168,55 @@ class Factors:
             shares = shares[np.searchsorted(np.union1d(case.items, np.arange(len(self.items))), case.items)]
         return Account(tuple(parts), float(bu) + float(p.astype(np.float64) @ q), shares, HOW[self.objective.loss])
 
-    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def gains(
+        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: float
+    ) -> np.ndarray:
         """The expected share of the variance of all scores that a rating of each item would take away (see ``shares``).
+
+        What is known of a newcomer before they say anything is how users differ (``spread``); of clicks, the ridge.
 
         Args:
             told: item rows (n,) and their ratings (n,).
             items: (m,) item rows that may be asked for.
             weights: (I,) how much it matters to know what the user would give each item.
+            noise: variance of a rating around its score.
         """
-        step, (bias, factors) = self._step(*told, ahead=1), gather(np.asarray(items), self.item_bias, self.items)
+        step, (bias, factors) = self._step(*told), gather(np.asarray(items), self.item_bias, self.items)
+        squared = self.objective.loss == "squared"
+        covariance = known(step.information, self.spread, noise) if squared else step.covariance
         asked, one = np.c_[np.ones(len(factors)), factors].astype(np.float64), np.ones(len(factors))
         if self.objective.link == "identity":
-            return gains(step.covariance, asked, moments(self.items, weights), one)
+            return gains(covariance, asked, self._moments(weights), one)
         z = self.mean + bias + asked @ step.x
         slope = self.objective.slope(self.mean + step.x[0] + self.item_bias + self.items @ step.x[1:])
         information = self.objective.bend(z, self.objective.squash(z), one)[1]
-        return gains(step.covariance, asked, moments(self.items, weights * slope**2), information)
+        return gains(covariance, asked, moments(self.items, weights * slope**2), information)
 
-    def _step(self, rows: np.ndarray, values: np.ndarray, *, ahead: int = 0) -> HalfStep:
-        """A user's half-step; with the ridge of so many ratings more."""
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """How users differ: the covariance of their bias and factors, bias first, (1 + K, 1 + K) float64."""
+        rows = np.c_[self.user_bias, self.users].astype(np.float64)
+        rows = rows[rows.any(1)]  # cold ones are zero
+        return np.cov(rows.T, bias=True).reshape((1 + self.n_factors,) * 2) if len(rows) > 1 else np.eye(rows.shape[1])
+
+    def _moments(self, weights: np.ndarray) -> np.ndarray:
+        """``shares.moments`` of the items, kept for the weights that were asked for last."""
+        key = weights.tobytes()
+        found = self._kept.get(key)
+        if found is None:
+            found = moments(self.items, weights)
+            self._kept.clear()
+            self._kept[key] = found
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[bytes, np.ndarray]:
+        return {}
+
+    def _step(self, rows: np.ndarray, values: np.ndarray) -> HalfStep:
+        """A user's half-step."""
         offset, factors, values, more = self._told("user", rows, values)
-        given: dict[str, Any] = {"count": len(rows) + ahead, **more}
-        return step_of(self.objective, offset, factors, values, **given)
+        return step_of(self.objective, offset, factors, values, **more)
 
     @cached_property
     def _grams(self) -> dict[Side, np.ndarray]:

@@ -232,13 +232,16 @@ class Explains(Scorer, Protocol):
 class Asks(Scorer, Protocol):
     """Knows what one more rating would teach of a user."""
 
-    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def gains(
+        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: float
+    ) -> np.ndarray:
         """The expected share of what is not known of a user that a rating of each item would settle.
 
         Args:
             told: item rows (n,) that the user has rated, and their ratings (n,).
             items: (m,) item rows that may be asked for.
             weights: (I,) how much it matters to know what the user would give each item.
+            noise: variance of a rating around its score, for scorers that do not know it.
 
         Returns:
             (m,) float64, from 0 to 1.

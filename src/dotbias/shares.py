@@ -16,25 +16,39 @@ a_i·H⁻¹a_i) from the variance of z_j; summed over the items j, this is the e
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from .objective import MOST_PAIRS, Objective, sigmoid
 
 
-class HalfStep(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HalfStep:
     """A user's half-step at its answer.
 
     Attributes:
         x: (1 + K,) the answer: bias, then factors.
-        added: (n, 1 + K) what each rating adds to it; they sum to x.
-        covariance: (1 + K, 1 + K) of x, in units of the noise's variance; 0 where a ridge holds x.
+        information: (1 + K, 1 + K) H without the ridge.
+        pulls: (n, 1 + K) what each rating adds to H x.
+        penalty: (1 + K,) the ridge's diagonal.
     """
 
     x: np.ndarray
-    added: np.ndarray
-    covariance: np.ndarray
+    information: np.ndarray
+    pulls: np.ndarray
+    penalty: np.ndarray
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """(1 + K, 1 + K) of x under the ridge, in units of the noise's variance; 0 where the ridge holds x."""
+        return inverse(self.information, self.penalty)
+
+    @property
+    def added(self) -> np.ndarray:
+        """(n, 1 + K) what each rating adds to x; they sum to it."""
+        return self.pulls @ self.covariance
 
 
 def step_of(
@@ -57,18 +71,16 @@ def step_of(
     if objective.confidence is not None:
         penalty[0] = np.inf  # there is no bias
         w = values**objective.confidence.count_power
-        h = np.zeros((len(x), len(x))) if gram is None else np.pad(objective.confidence.unseen * gram, ((1, 0), (1, 0)))
-        covariance = inverse(h + (a.T * w) @ a, penalty)
-        return HalfStep(x, a * w[:, None] @ covariance, covariance)
+        h = (a.T * w) @ a
+        if gram is not None:
+            h[1:, 1:] += objective.confidence.unseen * gram
+        return HalfStep(x, h, a * w[:, None], penalty)
     if objective.loss == "pairs":
         penalty[0] = np.inf
-        h, pulls = _of_pairs(a, offset, x, values > 0)
-        covariance = inverse(h, penalty)
-        return HalfStep(x, pulls @ covariance, covariance)
+        return HalfStep(x, *_of_pairs(a, offset, x, values > 0), penalty)
     w = np.ones(len(other)) if weights is None else np.asarray(weights, np.float64)
     pull, bend = objective.bend(offset + a @ x, values, w)
-    covariance = inverse((a.T * bend) @ a, penalty)
-    return HalfStep(x, a * (bend * (a @ x) + pull)[:, None] @ covariance, covariance)
+    return HalfStep(x, (a.T * bend) @ a, a * (bend * (a @ x) + pull)[:, None], penalty)
 
 
 def inverse(h: np.ndarray, penalty: np.ndarray) -> np.ndarray:
@@ -116,6 +128,17 @@ def gains(covariance: np.ndarray, asked: np.ndarray, total: np.ndarray, informat
     reach = asked @ covariance  # (m, 1 + K)
     taken = information * np.einsum("mk,mk->m", reach @ total, reach)
     return taken / (1 + information * np.einsum("mk,mk->m", reach, asked)) / whole
+
+
+def known(information: np.ndarray, spread: np.ndarray, noise: float) -> np.ndarray:
+    """(information + noise · spread⁻¹)⁻¹: what is still open of a row, in units of the noise's variance.
+
+    Args:
+        information: (1 + K, 1 + K) of the ratings so far.
+        spread: (1 + K, 1 + K) the covariance of such rows among people.
+        noise: variance of a rating around its score.
+    """
+    return spread @ np.linalg.inv(information @ spread + noise * np.eye(len(spread)))
 
 
 def moments(factors: np.ndarray, weights: np.ndarray) -> np.ndarray:

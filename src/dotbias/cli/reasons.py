@@ -50,18 +50,22 @@ def _show(found: Explanation, door: Recommender) -> None:
     parts = [(name, f"{value:+.3f}") for name, value in found.parts if value or name == "mean"]
     total = ("in all, before any clip or link", f"{found.value:+.3f}")
     page.table(["part", Column("adds", right=True)], [*parts, total])
-    rows = [(_words(reason), f"{reason.share:+.3f}") for reason in found.because]
-    rows += [(name, f"{x:+.3f}") for name, x in (("their other ratings", found.others), ("no rating", found.rest)) if x]
+    rows = [(_words(reason, found.personal), f"{reason.share:+.3f}") for reason in found.because]
+    rows += [
+        (name, f"{x:+.3f}")
+        for name, x in (("their other ratings", found.others), ("no rating", found.rest))
+        if abs(x) >= 5e-4
+    ]
     rows.append((f"in all, what is {for_whom}'s alone", f"{found.personal:+.3f}"))
     page.say()
     page.table([Column("because", cut=True), Column("adds", right=True)], rows)
     page.say(f"Shares: {found.how}.")
 
 
-def _words(reason: Reason) -> str:
-    """``because you gave 5 to Heat (1995)``; although, where it takes away."""
+def _words(reason: Reason, personal: float) -> str:
+    """``because you gave 5 to Heat (1995)``; although, where it pulls the other way than all that is theirs."""
     name = str(reason.item_id) if reason.title is None else reason.title
-    link = "because" if reason.share > 0 else "although"
+    link = "because" if (reason.share > 0) == (personal > 0) else "although"
     return f"{link} you played {name}" if reason.rating is None else f"{link} you gave {reason.rating:g} to {name}"
 
 

@@ -433,13 +433,16 @@ class Posterior:
         """The parts of one prediction, and what each of the user's ratings adds to it: means over the samples."""
         return explain(self, case)
 
-    def gains(self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def gains(
+        self, told: tuple[np.ndarray, np.ndarray], items: np.ndarray, weights: np.ndarray, noise: float
+    ) -> np.ndarray:
         """The expected share of the variance of all scores that a rating of each item would take away (m,).
 
         Args:
             told: item rows (n,) and their ratings (n,).
             items: (m,) item rows that may be asked for.
             weights: (I,) how much it matters to know what the user would give each item.
+            noise: not used: each sample has its own.
         """
         return gains(self, told, items, weights)
 

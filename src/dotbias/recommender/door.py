@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
 
@@ -26,7 +27,7 @@ from .histories import Known, item_row, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
-from .questions import DIVISIVE, Question, gains_and_chances
+from .questions import DIVISIVE, Question, gains_and_chances, noise_of
 from .reasons import Explanation, explained
 from .record import Record
 from .where import Where
@@ -421,7 +422,7 @@ class Recommender:
         allowed[known.rows] = False
         items = np.flatnonzero(allowed)
         chance = self.chance or popular_chance(self.train)
-        gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row)
+        gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row, self._noise)
         best = np.argsort(-finite(gain * p), kind="stable")[:n]
         rows = items[best]
         names = self.record.ids(rows), self.record.titles_of(rows)
@@ -430,6 +431,11 @@ class Recommender:
         answer.note = " ".join(filter(None, notes)) or None
         answer.order = "what their rating would teach, times the chance that they know it"
         return answer
+
+    @cached_property
+    def _noise(self) -> float:
+        """Variance of a rating around its score."""
+        return noise_of(self.scorer, self.train)
 
     def _rated(self, row: int) -> Known:
         """What a user of train has rated."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..orders import Chance
+from ..orders import SAMPLE, Chance
 from ..ratings import Ratings
 from ..scorer import Asks, Ranks, offers
 from .answers import Id
@@ -39,7 +39,7 @@ class Question(NamedTuple):
 
 
 def gains_and_chances(
-    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int
+    scorer: Ranks, train: Ratings, known: Known, items: np.ndarray, chance: Chance, user: int, noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a rating of each of the items (m,) would teach of a user who told ``known``; how likely they know it.
 
@@ -50,18 +50,26 @@ def gains_and_chances(
         items: candidates.
         chance: P(rated).
         user: their row, -1 for a newcomer.
+        noise: what :func:`noise_of` says.
 
     Returns:
         (m,) float64 each.
     """
-    p = chance(np.array([user]))
-    every = p[0].astype(np.float64)
-    weights = every * (train.item_counts > 0)
+    every = chance(np.array([user]))[0].astype(np.float64)
     if offers(scorer, Asks):
-        gain = scorer.gains((known.rows, known.values), items, weights)
+        gain = scorer.gains((known.rows, known.values), items, train.item_counts / max(len(train), 1), noise)
     else:
         gain = divisive(train)[items]
     return gain, every[items]
+
+
+def noise_of(scorer: Ranks, train: Ratings) -> float:
+    """The mean square of what the scorer leaves of train's ratings, at most 65,536 of them; 1 for clicks."""
+    if train.values is None or not len(train):
+        return 1.0
+    at = np.linspace(0, len(train) - 1, min(len(train), SAMPLE)).astype(np.int64)
+    left = train.values[at] - scorer.score(train.users[at], train.items[at])
+    return max(float(np.mean(left.astype(np.float64) ** 2)), 1e-9)
 
 
 def divisive(train: Ratings) -> np.ndarray:
