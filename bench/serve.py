@@ -39,8 +39,8 @@ def make(name: str, folder: Path) -> Recommender:
 
 async def ask(reader, writer, body: bytes) -> int:
     """One request on an open connection; the status."""
-    head = f"POST /api/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    writer.write(head.encode() + b"\r\n\r\n" + body)
+    head = ("POST /api/recommend HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json")
+    writer.write("\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body)
     answer = await reader.readuntil(b"\r\n\r\n")
     fields = dict(line.lower().split(b": ", 1) for line in answer.split(b"\r\n")[1:-2])
     await reader.readexactly(int(fields[b"content-length"]))
@@ -113,7 +113,9 @@ def run(name: str, seconds: float, rate: float) -> None:
             before = memory(server.pid)
             times, wrong = asyncio.run(open_loop(port, newcomers(int(rate * seconds), rng), rate))
             p50, p99 = np.percentile(times, [50, 99])
-            print(f"{name}: newcomers at {rate:g}/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {wrong} errors of {len(times)}")
+            print(
+                f"{name}: newcomers at {rate:g}/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {wrong} errors of {len(times)}"
+            )
             speed, wrong = asyncio.run(closed_loop(port, known(int(100 * seconds), rng), 8))
             print(f"{name}: known users: {speed:.0f} requests/s, {wrong} errors")
             print(f"{name}: resident {before:.0f} MB before, {memory(server.pid):.0f} MB after")

@@ -4,6 +4,8 @@ import json
 
 import pytest
 import web_world
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from web_world import HOSTILE, TOKEN, Client, client
 
 from dotbias.web import make_app
@@ -290,3 +292,55 @@ def test_another_model_takes_the_place_of_the_first(web, door):
     web.app.state.service.replace(web_world.model())
     assert web.get("/api/health").json()["model"] == 2
     assert web.post("/api/recommend", {"me": True}).json()["items"] == before  # the same factors
+
+
+# Anything at all -----------------------------------------------------------------------------------------------
+
+TEXT = st.text(max_size=20) | st.sampled_from(["a5", "a0", "", "\x00", "\ud7ff", "0", "💥" * 5])
+NUMBER = st.integers() | st.floats() | st.sampled_from([0, 1, 3, 5, -1, 2**63, -(2**70), 1e308])
+ATOM = st.none() | st.booleans() | NUMBER | TEXT
+SAID = st.fixed_dictionaries({"item": ATOM, "rating": ATOM})
+FIELDS = {
+    **dict.fromkeys(("user", "me", "n", "like", "popularity", "diversity", "year_from", "year_to", "item"), ATOM),
+    **dict.fromkeys(("keep_seen", "intervals", "reasons", "unknown", "order", "factors", "seed", "start"), ATOM),
+    **{name: st.lists(ATOM, max_size=4) for name in ("items", "exclude", "only", "genres")},
+    **{name: st.lists(SAID, max_size=4) | ATOM for name in ("history", "ratings", "stretches")},
+}
+WHOSE = [{"me": True}, {"user": 1}, {"history": []}, {"history": history(("a5", 4), ("a6", 2))}, {}]
+REST = [{}, {"items": ["a5"]}, {"item": "a5"}, {"ratings": [{"item": "a5", "rating": 3}], "user": 1}, {"stretches": []}]
+PATHS = ["recommend", "predict", "explain", "to_ask", "ratings", "inside/table", "inside/run", "inside/cell"]
+
+
+@settings(max_examples=150)
+@given(
+    path=st.sampled_from(PATHS),
+    body=st.builds(
+        lambda a, b, c: a | b | c,
+        st.sampled_from(WHOSE),
+        st.sampled_from(REST),
+        st.fixed_dictionaries({}, optional=FIELDS),
+    )
+    | ATOM,
+)
+def test_no_request_is_a_fault(fuzzed, path, body):
+    text = json.dumps(body).encode("utf-8", "surrogatepass")
+    answer = fuzzed("POST", f"/api/{path}", content=text, headers={"Content-Type": "application/json", **BEARER})
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        refused(answer, answer.status_code)
+
+
+@settings(max_examples=60)
+@given(
+    path=st.sampled_from(["item", "items", "similar", "best"]),
+    name=st.sampled_from(["item", "q", "n", "min_ratings"]),
+    value=TEXT | NUMBER,
+)
+def test_no_question_is_a_fault(fuzzed, path, name, value):
+    answer = fuzzed.get(f"/api/{path}", params={name: str(value).encode("utf-8", "replace").decode()})
+    assert answer.status_code < 500, answer.text
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory, door):
+    return client(tmp_path_factory.mktemp("fuzzed"), door)

@@ -166,7 +166,7 @@ def test_the_keyboard_is_enough(browser, address):
 
 
 def test_a_server_that_is_gone_is_said(browser, address):
-    with visit(browser, address) as (page, faults):
+    with visit(browser, address) as (page, _):
         page.goto("/")
         page.wait_for_selector(".question")
         page.wait_for_selector(QUIET, state="detached")
@@ -177,12 +177,27 @@ def test_a_server_that_is_gone_is_said(browser, address):
 
 
 LUMINANCE = """(selectors) => {
-  const rgb = (text) => { const c = document.createElement('canvas').getContext('2d', {willReadFrequently: true}); c.fillStyle = text; c.fillRect(0, 0, 1, 1); return [...c.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map(x => x / 255).map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4).reduce((s, x, k) => s + x * [0.2126, 0.7152, 0.0722][k], 0);
-  const ground = (node) => { for (let n = node; n; n = n.parentElement) { const c = rgb(getComputedStyle(n).backgroundColor); if (c[3] === 255) return c; } return [255, 255, 255]; };
-  return [...document.querySelectorAll(selectors)].filter(n => n.offsetParent && [...n.childNodes].some(c => c.nodeType === 3 && c.textContent.trim())).map(n => {
+  const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgb = (text) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = text;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const ground = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const found = rgb(getComputedStyle(n).backgroundColor);
+      if (found[3] === 255) return found;
+    }
+    return [255, 255, 255];
+  };
+  const texts = (n) => [...n.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
+  return [...document.querySelectorAll(selectors)].filter((n) => n.offsetParent && texts(n)).map((n) => {
     const [a, b] = [light(rgb(getComputedStyle(n).color)), light(ground(n))];
-    return [n.tagName + '.' + n.className + ': ' + n.textContent.slice(0, 30), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+    const name = n.tagName + '.' + n.className + ': ' + n.textContent.slice(0, 30);
+    return [name, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
   });
 }"""
 

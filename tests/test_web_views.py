@@ -147,6 +147,11 @@ def test_the_table_is_the_datas_own(tmp_path, served):
     for u, user in enumerate(table["users"]):
         seen = served.model.seen(user)
         assert [seen.get(item) for item in table["items"]] == table["ratings"][u]
-    assert {1, 2} >= {p for row, r in zip(table["part"], table["ratings"], strict=True) for p, x in zip(row, r, strict=True) if x is not None}
+    assert {1, 2} >= {
+        p
+        for row, r in zip(table["part"], table["ratings"], strict=True)
+        for p, x in zip(row, r, strict=True)
+        if x is not None
+    }
     assert web.post("/api/inside/table", {"genre": "Drama"}).status_code == 200
     assert web.post("/api/inside/table", {"genre": "Nonsense"}).status_code == 422

@@ -30,7 +30,9 @@ def visit(browser, address, size="desktop", **more):
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda e: faults.append(str(e)))
     page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("requestfailed", lambda r: None if "ABORTED" in (r.failure or "") else faults.append(f"{r.url} {r.failure}"))
+    page.on(
+        "requestfailed", lambda r: None if "ABORTED" in (r.failure or "") else faults.append(f"{r.url} {r.failure}")
+    )
     page.on("request", lambda r: None if r.url.startswith((address, "blob:")) else faults.append(f"elsewhere: {r.url}"))
     yield page, faults
     context.close()
