@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -42,7 +43,8 @@ SPLITS: dict[str, Callable[[], Split]] = {
     "ML-100K, each user's last fifth": lambda: split.last_share(datasets.load("ml-100k")),
     "lesson's data, each user's last fifth": lambda: split.last_share(datasets.load("ml-latest-small-2016")),
 }
-NEWCOMERS = {"lesson's data": "ml-latest-small-2016", "ML-100K": "ml-100k"}
+NEWCOMERS = {"lesson's data": "ml-latest-small-2016", "ML-100K": "ml-100k", "ML-1M": "ml-1m"}
+SEEDS = (43, 44, 45, 46, 47)
 TOLD = (0, 1, 3, 5, 10, 20)
 
 
@@ -51,13 +53,14 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--only", nargs="*", default=list(FITTED), choices=list(FITTED))
     parser.add_argument("--splits", nargs="*", default=list(SPLITS), choices=list(SPLITS))
-    parser.add_argument("--newcomers", nargs="*", default=list(NEWCOMERS), choices=list(NEWCOMERS))
+    parser.add_argument("--newcomers", nargs="*", default=["lesson's data", "ML-100K"], choices=list(NEWCOMERS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--rngs", type=int, default=1)
     a = parser.parse_args()
     parts = [held_out(name, SPLITS[name](), a.only, a.rngs) for name in a.splits]
+    parts += [seeds(a.only, a.seeds)] if a.seeds else []
     for data in a.newcomers:
-        ratings = datasets.load(NEWCOMERS[data])
-        parts += [newcomers(data, ratings, a.only, earliest=earliest) for earliest in (False, True)]
+        parts += newcomers(data, datasets.load(NEWCOMERS[data]), a.only)
     replace(a.write, "\n".join([*parts, machine()]), START, END)
 
 
@@ -130,30 +133,79 @@ class Told:
         raise NotImplementedError
 
 
-def newcomers(title: str, ratings: Ratings, names: list[str], *, earliest: bool) -> str:
-    """The mean over users of their MSE on what they rated after the 20 that could be told; k of these were."""
-    names = ["bias", *(n for n in names if n != "bias")]
-    guesses: dict[tuple[str, int], list[np.ndarray]] = {(name, k): [] for name in names for k in TOLD}
-    rests: list[np.ndarray] = []
-    for train, users in folds_of_users(ratings):
-        fitted = {name: FITTED[name](train, rng=0) for name in names}
-        for order in histories(ratings, users, earliest=earliest):
-            rests.append(order[max(TOLD) :])
-            for (name, k), made in guesses.items():
-                part = fitted[name].fold_in_user(ratings.items[order[:k]], ratings.explicit()[order[:k]])
-                made.append(part.score(ratings.items[rests[-1]]))
-    rows = np.concatenate(rests)
-    numbers = {"items": np.arange(len(rows)), "item_ids": Ids(range(len(rows))), "item_table": None, "times": None}
-    test = dataclasses.replace(ratings.take(rows), **numbers)
-    metric = of_users(test)
-    found = {k: compare({n: Told(np.concatenate(guesses[n, k])) for n in names}, test, metrics=(metric,)) for k in TOLD}
-    which = "the earliest" if earliest else "at random"
-    lines = [f"### Newcomers: {title}, k ratings told, {which} ({len(rests)} users; MSE, and its difference to bias)\n"]
-    lines += [f"| fitter | {' | '.join(map(str, TOLD))} |", "|---" * (1 + len(TOLD)) + "|"]
-    for name in names:
-        lines.append(f"| {name} | {' | '.join(cell(found[k], name, metric.name) for k in TOLD)} |")
+def seeds(names: list[str], seeds: list[int]) -> str:
+    """The lesson's split of other seeds: a row per seed, an error per fitter, the time unknown and given."""
+    lines = [
+        f"### As served: the lesson's split of seeds {min(seeds)} to {max(seeds)} (MSE, time unknown / given; rng 0)\n"
+    ]
+    lines += [f"| seed | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    ratings = datasets.load("ml-latest-small-2016")
+    for seed in seeds:
+        parts = split.lesson(ratings, seed=seed)
+        assert parts.test is not None
+        cells: list[str] = []
+        for name in names:
+            measure = partial(
+                evaluate, FITTED[name](parts.train, rng=0), parts.test, train=parts.train, metrics=("mse",)
+            )
+            error = measure(times="unknown").mse
+            timed = f" / {measure().mse:.4f}" if name == EVERYTHING else ""
+            cells.append(f"{error:.4f}{timed}")
+        lines.append(f"| {seed} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
+
+
+def newcomers(title: str, ratings: Ratings, names: list[str]) -> list[str]:
+    """Two tables: k ratings told at random, and the earliest k."""
+    names = ["bias", *(n for n in names if n != "bias")]
+    told = [Telling(ratings, names, earliest=earliest) for earliest in (False, True)[: 1 + (ratings.times is not None)]]
+    for train, users in folds_of_users(ratings):
+        fitted = {name: FITTED[name](train, rng=0) for name in names}
+        for telling in told:
+            telling.tell(fitted, users)
+    return [telling.table(title) for telling in told]
+
+
+class Telling:
+    """The mean over users of their MSE on what they rated after the 20 that could be told; k of these were.
+
+    Args:
+        ratings: of everybody.
+        names: of fitters, the first one the baseline.
+        earliest: whether the earliest ratings are told, or any.
+    """
+
+    def __init__(self, ratings: Ratings, names: list[str], *, earliest: bool):
+        self.ratings, self.names, self.earliest = ratings, names, earliest
+        self.guesses: dict[tuple[str, int], list[np.ndarray]] = {(name, k): [] for name in names for k in TOLD}
+        self.rests: list[np.ndarray] = []
+
+    def tell(self, fitted: dict, users: np.ndarray) -> None:
+        """A fold: guesses for each of its users after k of their ratings."""
+        values, items = self.ratings.explicit(), self.ratings.items
+        for order in histories(self.ratings, users, earliest=self.earliest):
+            self.rests.append(order[max(TOLD) :])
+            for (name, k), made in self.guesses.items():
+                part = fitted[name].fold_in_user(items[order[:k]], values[order[:k]])
+                made.append(part.score(items[self.rests[-1]]))
+
+    def table(self, title: str) -> str:
+        """A row per fitter, a column per k."""
+        rows = np.concatenate(self.rests)
+        numbers = {"items": np.arange(len(rows)), "item_ids": Ids(range(len(rows))), "item_table": None, "times": None}
+        test = dataclasses.replace(self.ratings.take(rows), **numbers)
+        metric = of_users(test)
+        told = {k: {n: Told(np.concatenate(self.guesses[n, k])) for n in self.names} for k in TOLD}
+        found = {k: compare(told[k], test, metrics=(metric,)) for k in TOLD}
+        which = "the earliest" if self.earliest else "at random"
+        about = f"{which} ({len(self.rests)} users; MSE, and its difference to bias)"
+        lines = [f"### Newcomers: {title}, k ratings told, {about}\n"]
+        lines += [f"| fitter | {' | '.join(map(str, TOLD))} |", "|---" * (1 + len(TOLD)) + "|"]
+        for name in self.names:
+            lines.append(f"| {name} | {' | '.join(cell(found[k], name, metric.name) for k in TOLD)} |")
+            print(lines[-1], flush=True)
+        return "\n".join(lines) + "\n"
 
 
 def folds_of_users(ratings: Ratings, n: int = 5) -> Iterator[tuple[Ratings, np.ndarray]]:

@@ -15,6 +15,7 @@ from dotbias.cli import app, main
 COMMANDS = [
     "demo",
     "fit",
+    "compare",
     "evaluate",
     "recommend",
     "predict",
@@ -88,7 +89,7 @@ def test_fit_reports_and_saves_a_fit_on_everything(run, files):
     assert code == 0
     result = json.loads(out)
     assert result.keys() >= KEYS | ERRORS
-    assert result["seconds"].keys() == {"load", "fit", "evaluate"}
+    assert result["seconds"].keys() == {"load", "fit", "fit clicks", "evaluate"}
     low, high = result["rmse_interval"]
     assert low < result["rmse"] < high
     assert result["n_train"] + result["n_test"] == 1_200

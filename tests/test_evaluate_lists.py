@@ -11,7 +11,7 @@ import pytest
 from dotbias import Recommender, datasets, split
 from dotbias.baselines import bias, knn, popular
 from dotbias.errors import DataError, SettingError
-from dotbias.evaluation import ORDERS, cross_validate, evaluate, evaluate_sampled, known, ranked, threshold
+from dotbias.evaluation import ORDERS, cross_validate, evaluate, evaluate_sampled, known, places, ranked, threshold
 from dotbias.factors import Factors
 from dotbias.metrics import NOWHERE, Metric, find_metric
 from dotbias.metrics.kinds import each
@@ -360,21 +360,53 @@ def test_popularity_and_ease_on_ml_100k(data):
     assert report.reference["popular"].values["ndcg@10"] == pytest.approx(0.171, abs=0.003)
 
 
-@pytest.mark.parametrize("n_items,depth", [(30, 10), (1_000, 10), (1_003, 15), (1_003, 16), (700, 1)])
-def test_first_keys_and_places_are_those_of_a_sort(n_items, depth):
+@pytest.mark.parametrize("n_items,depth", [(30, 10), (1_000, 10), (1_003, 15), (1_003, 16), (700, 1), (5, 9)])
+@pytest.mark.parametrize("n_values", [2, 40, 10**6])
+def test_first_items_and_places_are_those_of_a_sort(n_items, depth, n_values):
     rng = np.random.default_rng(n_items + depth)
-    keys = np.stack([rng.permutation(n_items) for _ in range(7)]).astype(np.int64)
-    keys[rng.random(keys.shape) < 0.3] = ranked._LAST
-    keys[3, 5:] = ranked._LAST  # nearly nothing to choose from
-    np.testing.assert_array_equal(ranked._first(keys.copy(), depth), np.sort(keys, axis=1)[:, -depth:])
-    keys[3] = np.arange(n_items)  # every row has enough
-    np.testing.assert_array_equal(ranked._first(keys.copy(), depth), np.sort(keys, axis=1)[:, -depth:])
+    ranks = rng.integers(-n_values, n_values, (7, n_items)).astype(np.float32)
+    ranks[ranks == 0] *= rng.choice([-1, 1], (ranks == 0).sum())
+    ranks[rng.random(ranks.shape) < 0.3] = places.NONE
+    ranks[3, 5:] = places.NONE  # nearly nothing to choose from
+    ranks[4] = 1.0  # all alike
+    order = np.lexsort((np.broadcast_to(np.arange(n_items), ranks.shape), -ranks), axis=1)
+    there = np.take_along_axis(ranks, order, 1) > places.NONE
+    top = places.first(ranks.copy(), depth)
+    np.testing.assert_array_equal(top, np.where(there, order, -1)[:, :depth])
+    owner = np.sort(rng.integers(0, 7, 60))
+    items = rng.integers(0, n_items, 60)
+    wanted = ranks[owner, items]
+    expected = np.where(wanted > places.NONE, np.argsort(order, axis=1)[owner, items], NOWHERE)
     for few in (0, 64):  # sorted, counted
-        owner = np.sort(rng.integers(0, 7, 40))
-        wanted = keys[owner, rng.integers(0, n_items, 40)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ranked, "FEW", few)
-            places = ranked._counted(keys, owner, wanted)
-        for k, (row, key) in enumerate(zip(owner, wanted, strict=True)):
-            expected = NOWHERE if key == ranked._LAST else (keys[row] > key).sum()
-            assert places[k] == expected
+            patch.setattr(places, "FEW", few)
+            np.testing.assert_array_equal(places.counted(ranks, owner, items, wanted), expected)
+    near = np.where(expected < NOWHERE, np.minimum(expected, top.shape[1]), NOWHERE)
+    np.testing.assert_array_equal(places.within(top, owner, items, wanted), near)
+
+
+@pytest.mark.parametrize("cells", [1 << 21, 60, 1])
+@pytest.mark.parametrize("names", [("mrr", "coverage@7"), ("mrr@3", "coverage@7"), ("auc@500",)])
+def test_one_order_for_all_is_that_order_for_each(monkeypatch, cells, names):
+    monkeypatch.setattr(ranked, "CELLS", cells)
+    train, test = battery.parts()
+    users, seen = np.unique(test.users), ranked.Seen.of(train, test.n_users)
+    rank = np.random.default_rng(0).integers(-2, 3, train.n_items).astype(np.float32)
+    metrics = [find_metric(n) for n in names]
+    each = ranked.rank(lambda users: np.tile(rank, (len(users), 1)), test, seen, users, metrics=metrics, like=3.0)
+    alike = ranked.rank(ranked.Alike.of(rank, seen), test, seen, users, metrics=metrics, like=3.0)
+    for a, b in zip(each[:5], alike[:5], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_ranks_that_are_no_numbers_are_refused_and_the_orders_own_array_is_left_alone():
+    train, test = battery.parts()
+    users, seen = np.unique(test.users), ranked.Seen.of(train, test.n_users)
+    own = np.random.default_rng(0).random((test.n_users, train.n_items))
+    before, ask = own.copy(), {"metrics": [find_metric("mrr")], "like": 3.0}
+    ranked.rank(lambda users: own[: len(users)], test, seen, users, **ask)
+    np.testing.assert_array_equal(own, before)
+    for bad in (np.nan, np.inf, -np.inf, 1e300):
+        own[1, 2] = bad
+        with pytest.raises(DataError, match="1 ranks are no finite numbers"):
+            ranked.rank(lambda users: own[: len(users)], test, seen, users, **ask)

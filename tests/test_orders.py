@@ -15,6 +15,7 @@ from dotbias.factors import Factors
 from dotbias.ratings import Ids
 from dotbias.recommender import Recommender
 from dotbias.scorer import Likes, Ranks, Scorer, Stars, Timed
+from dotbias.solvers import ease
 
 TRAIN, TEST = battery.parts()
 USERS = np.array([0, 3, 3, 7], np.int32)
@@ -83,31 +84,37 @@ def test_what_says_who_takes_what_is_ordered_by_it():
     assert orders.rating(bias(TRAIN), TRAIN).words == "the predicted rating"
 
 
-def test_another_chance_takes_the_place_of_popularity():
-    own = np.random.default_rng(0).random((80, 50)).astype(np.float32)
-    scorer = bias(TRAIN)
-    order = orders.liked(scorer, TRAIN, 4.0, lambda users: own[users])
-    p = orders.normal_of(scorer, TRAIN, 4.0).likely(scorer.rank_all(USERS))
-    np.testing.assert_allclose(order.every(USERS), p * own[USERS], rtol=1e-6)
-    users, items = np.array([7, 3, 7]), np.array([1, 2, 3])
-    assert order.pairs(users, items) == pytest.approx(
-        [order.every(np.array([u]))[0, i] for u, i in zip(users, items, strict=True)]
-    )
-
-
 def test_a_model_of_clicks_says_who_rates_what():
-    clicks = dataclasses.replace(TRAIN, values=None)
-    who, scorer = popular(clicks), bias(TRAIN)
-    chance = orders.taken(who, TRAIN)
-    np.testing.assert_allclose(chance(USERS), who.score_all(USERS) + 0.01 * orders.popularity(TRAIN)(USERS), rtol=1e-6)
-    rec, plain = Recommender(scorer, TRAIN, chance=lambda users: chance(users)[:, ::-1]), Recommender(scorer, TRAIN)
+    who, scorer, share = ease(TRAIN.as_clicks()), bias(TRAIN), orders.popularity(TRAIN).share
+    order = orders.liked(scorer, TRAIN, 4.0, who)
+    p = orders.normal_of(scorer, TRAIN, 4.0).likely(scorer.rank_all(USERS))
+    chance = who.score_all(USERS) + np.float32(0.01) * share
+    np.testing.assert_allclose(order.every(USERS), p * chance, rtol=1e-5)
+    users, items = np.array([7, 3, 7]), np.array([1, 2, 3])
+    alone = [order.every(np.array([u]))[0, i] for u, i in zip(users, items, strict=True)]
+    assert order.pairs(users, items) == pytest.approx(alone, rel=1e-5)
+    rec, plain = Recommender(scorer, TRAIN, clicks=who), Recommender(scorer, TRAIN)
     assert rec.recommend(11, 5) != plain.recommend(11, 5)
     assert rec.recommend(11, 5, order="rating") == plain.recommend(11, 5, order="rating")
     asked = {"train": TRAIN, "metrics": ("ndcg@10",), "n_resamples": 0}
-    own = evaluate(scorer, TEST, order=lambda s, users: orders.liked(s, TRAIN, None, chance).every(users), **asked)
-    assert evaluate(scorer, TEST, chance=chance, **asked).values == own.values
+    own = evaluate(scorer, TEST, order=lambda s, users: orders.liked(s, TRAIN, None, who).every(users), **asked)
+    assert evaluate(scorer, TEST, clicks=who, **asked).values == own.values
+    others = dataclasses.replace(TRAIN, user_ids=Ids(range(500, 580)))
     with pytest.raises(DataError, match="number their users or items differently"):
-        orders.taken(who, dataclasses.replace(TRAIN, user_ids=Ids(range(500, 580))))
+        orders.liked(scorer, others, clicks=who)
+    with pytest.raises(DataError, match="number their users or items differently"):
+        Recommender(bias(others), others, clicks=who)
+
+
+def test_a_newcomer_is_folded_into_the_model_of_clicks():
+    who, scorer = ease(TRAIN.as_clicks()), bias(TRAIN)
+    order, told = orders.liked(scorer, TRAIN, 4.0, who), np.array([3, 9, 20])
+    part = scorer.fold_in_user(told, np.full(3, 4.0, np.float32))
+    p = order.normal.likely(part.rank())
+    share = orders.popularity(TRAIN).share
+    chance = who.fold_in_user(told, np.ones(3)).score() + np.float32(0.01) * share
+    np.testing.assert_allclose(order.part(part, told), p * chance, rtol=1e-6)
+    np.testing.assert_allclose(order.part(part, told[:0]), p * share, rtol=1e-6)
 
 
 class Five:
@@ -155,7 +162,7 @@ def test_a_scorer_that_knows_stars_is_asked_for_them(times):
     np.testing.assert_allclose(found, quick.every(USERS, times), rtol=1e-6)
     item, extra = 20, 0 if times is None else 0.02
     p = (0.1 + 0.1 + 0.2) / (0.5 + 0.2 + extra)
-    assert found[1, item] == pytest.approx(p * orders.popularity(TRAIN)(USERS)[0, item])
+    assert found[1, item] == pytest.approx(p * orders.popularity(TRAIN).share[item])
     one = np.array([3]), np.array([item]), None if times is None else np.array([2])
     assert stars.pairs(*one) == quick.pairs(*one) == pytest.approx(found[1, item])
 
@@ -164,7 +171,7 @@ def test_a_newcomer_is_ordered_like_anybody():
     scorer = bias(TRAIN)
     nobody = scorer.fold_in_user(np.zeros(0, np.int64), np.zeros(0))
     order = orders.liked(scorer, TRAIN)
-    np.testing.assert_allclose(order.part(nobody), order.every(np.array([0]))[0], rtol=1e-5)
+    np.testing.assert_allclose(order.part(nobody, USERS[:0]), order.every(np.array([0]))[0], rtol=1e-5)
 
     class Knows:
         offers = (Likes,)
@@ -172,7 +179,9 @@ def test_a_newcomer_is_ordered_like_anybody():
         def p_like(self, like, others=None):
             return np.full(50, like / 10)
 
-    np.testing.assert_allclose(order.part(Knows()), order.like / 10 * orders.popularity(TRAIN)(USERS)[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        order.part(Knows(), USERS[:0]), order.like / 10 * orders.popularity(TRAIN).share, rtol=1e-6
+    )
 
 
 def test_no_such_order():

@@ -259,8 +259,8 @@ def test_what_is_whole_but_makes_no_sense_is_refused(folder, change):
 
 
 def test_a_newer_format_says_upgrade(folder):
-    reseal(folder, lambda m: m.update(format=2, dotbias="9.0"))
-    with pytest.raises(ModelFileError, match=r"format 2, written by dotbias 9\.0(.|\n)*pip install --upgrade"):
+    reseal(folder, lambda m: m.update(format=3, dotbias="9.0"))
+    with pytest.raises(ModelFileError, match=r"format 3, written by dotbias 9\.0(.|\n)*pip install --upgrade"):
         storage.load(folder)
 
 
@@ -395,6 +395,6 @@ def test_pickle_is_nowhere():
 
 def test_arrays_of_every_shape_and_layout():
     arrays = {"scalar": np.array(1.5), "empty": np.empty((0, 3), np.float32), "f": np.asfortranarray(np.eye(3)[:2])}
-    blob = model._encode(State("factors", arrays, {}), TRAIN, None)["weights"][1]
+    blob = model._encode(State("factors", arrays, {}), None, TRAIN, None)["weights"][1]
     back = from_safetensors(blob)
     assert all(back[k].shape == a.shape and np.array_equal(back[k], a) for k, a in arrays.items())

@@ -24,6 +24,13 @@ ENVIRONMENTS: dict[str, list[list[str]]] = {  # name -> pip's arguments, one cal
             *("cornac==3.0.1", "myfm==0.4.0", "libmf==0.9.2"),
         ],
     ],
+    "clicks": [
+        ["torch==2.13.0", "numpy==2.4.6", "setuptools<81", "pandas<3", "scipy"],
+        [
+            *("torch==2.13.0", "numpy==2.4.6", "pandas<3", "setuptools<81"),
+            *("implicit==0.7.3", "lenskit==2025.8.1", "cornac==3.0.1"),
+        ],
+    ],
     "fastai": [["torch==2.13.0", "fastai==2.8.12"]],
 }
 

@@ -1,12 +1,12 @@
 """How to say what a list holds, and for whom."""
 
-from dotbias import Ratings, Recommender, als
+from dotbias import Ratings, Recommender, als, fit_clicks
 
 ratings = Ratings.from_csv("ratings.csv").with_item_table("movies.csv")
 title = next(t for t in ratings.item_titles if t.startswith("GoldenEye"))
 
 # --8<-- [start:plain]
-model = Recommender(als(ratings, rng=0), ratings)
+model = Recommender(als(ratings, rng=0), ratings, clicks=fit_clicks(ratings))
 
 
 def show(answer):

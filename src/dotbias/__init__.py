@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, __getattr__ bel
     from .errors import DotbiasError as DotbiasError
     from .evaluation import cross_validate as cross_validate
     from .evaluation import evaluate as evaluate
+    from .experiments import compare as compare
     from .factors import Factors as Factors
     from .gradient import collab_learner as collab_learner
     from .gradient import fit_dot as fit_dot
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, __getattr__ bel
     from .scorer import offers as offers
     from .solvers import als as als
     from .solvers import auto as auto
+    from .solvers import fit_clicks as fit_clicks
     from .solvers import gibbs as gibbs
     from .solvers import sgd as sgd
     from .split import Split as Split
@@ -51,17 +53,29 @@ _HOMES = {
     "factors": ("Factors",),
     "posterior": ("Posterior",),
     "baselines": ("bias", "knn"),
-    "solvers": ("als", "auto", "gibbs", "sgd"),
+    "solvers": ("als", "auto", "fit_clicks", "gibbs", "sgd"),
     "models": ("DotProduct", "EmbeddingDot", "EmbeddingDotBias", "EmbeddingNet"),
     "learner": ("Learner",),
     "gradient": ("collab_learner", "fit_dot", "fit_dot_bias", "fit_net"),
     "evaluation": ("cross_validate", "evaluate"),
+    "experiments": ("compare",),
     "recommender": ("Prediction", "Recommender"),
     "errors": ("DotbiasError",),
 }
 _TORCH = ("models", "learner", "gradient")  # these need the extra
 _ROOMS = (
-    *("baselines", "callbacks", "datasets", "evaluation", "fitters", "interpret", "losses", "metrics", "optim"),
+    *(
+        "baselines",
+        "callbacks",
+        "datasets",
+        "evaluation",
+        "experiments",
+        "fitters",
+        "interpret",
+        "losses",
+        "metrics",
+        "optim",
+    ),
     *("plots", "schedules", "scorer", "settings", "solvers", "split", "steps", "storage", "workbook"),
 )
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

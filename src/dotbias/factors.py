@@ -101,7 +101,10 @@ class Factors:
     def rank_all(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """The same for every item and each user row (B,) -> (B, I) float32."""
         bu, p = gather(users, self.user_bias, self.users)
-        return p @ self.items.T + (np.float32(self.mean) + bu)[:, None] + self.item_bias
+        z = p @ self.items.T
+        z += (np.float32(self.mean) + bu)[:, None]
+        z += self.item_bias
+        return z
 
     # Newcomers -------------------------------------------------------------------------------------------------
 

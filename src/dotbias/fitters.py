@@ -8,6 +8,7 @@ this list loads neither numba nor torch.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -136,7 +137,7 @@ def check_feedback(fit: Callable[..., Any], ratings: Ratings, name: str = "train
     Raises:
         DataError: naming the fitters that do.
     """
-    known = next((f for f in FITTERS if _is(fit, f)), None)
+    known = of(fit)
     if known is None or ratings.feedback in known.feedback:
         return
     others = ", ".join(f.name for f in FITTERS if ratings.feedback in f.feedback)
@@ -148,12 +149,19 @@ def check_feedback(fit: Callable[..., Any], ratings: Ratings, name: str = "train
     raise DataError(what, hint=hint)
 
 
+def of(fit: Callable[..., Any]) -> Fitter | None:
+    """The fitter of the list whose function this is, or a partial of it; None for a function of your own."""
+    while isinstance(fit, functools.partial):
+        fit = fit.func
+    return next((f for f in FITTERS if _is(fit, f)), None)
+
+
 def _is(fit: Callable[..., Any], fitter: Fitter) -> bool:
     """Whether a function is a fitter's, by its name and where it is at home: without loading any."""
     if not isinstance(fitter.home, str):
         return inspect.unwrap(fit) is inspect.unwrap(fitter.home)
     module, function = fitter.home.split(":")
-    return fit.__name__ == function and f"{fit.__module__}.".startswith(f"dotbias.{module}.")
+    return getattr(fit, "__name__", "") == function and f"{fit.__module__}.".startswith(f"dotbias.{module}.")
 
 
 def _require(name: str, extra: str) -> None:

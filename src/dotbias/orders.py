@@ -6,12 +6,12 @@
 Guessing a rating and making a list are two questions. Ordered by the rating alone, a list is full of items that few
 people ever choose; what they choose is what a list is for.
 
-P(rated) is an item's share of train's users, (n + 1) / (U + 2) of n ratings (Laplace's rule of succession), the same
-for everybody; a model of who rates what can stand in its place (``Chance``, ``taken``). P(rating >= like | rated) is
-the scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers train's ratings are regressed on the
-scorer's rank z: the rating is taken as normal around a + b z, with the standard deviation of what the regression
-leaves over. A scorer whose rank says how likely an item is chosen (``Chances``), and any scorer of clicks, is ordered
-by that rank.
+P(rated) is the score of a second scorer, of clicks, fitted on who rated what (``solvers.fit_clicks``). Without one it
+is an item's share of train's users, (n + 1) / (U + 2) of n ratings (Laplace's rule of succession), the same for
+everybody. P(rating >= like | rated) is the scorer's, where it knows it (``Likes``, or ``Stars``). For other scorers
+train's ratings are regressed on the scorer's rank z: the rating is taken as normal around a + b z, with the standard
+deviation of what the regression leaves over. A scorer whose rank says how likely an item is chosen (``Chances``), and
+any scorer of clicks, is ordered by that rank.
 
 This module knows scorers, rows and ratings, no ids. What is recommended and what ``evaluate`` measures is ordered here.
 """
@@ -27,13 +27,27 @@ import numpy as np
 
 from .errors import SettingError, did_you_mean
 from .ratings import Ratings
-from .scorer import Chances, Likes, Part, Ranks, Sampled, Stars, Timed, check_rows, demand, offers
+from .scorer import Chances, FoldsIn, Likes, Part, Ranks, Sampled, Stars, Timed, check_rows, demand, offers
 
 LIKED = 0.4  # of train's ratings reach the default threshold, at least
 TAKEN = "how likely they take it"
 SAMPLE = 1 << 16  # ratings of train that the regression looks at
 
-Chance = Callable[[np.ndarray], np.ndarray]  # user rows (B,) -> P(rated) of every item, (B, I) or (1, I)
+
+class Chance(Protocol):
+    """P(rated)."""
+
+    def every(self, users: np.ndarray) -> np.ndarray:
+        """Of every item for each of the user rows (B,) -> (B, I), or (1, I) where it is the same for all."""
+        ...
+
+    def pairs(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Of pairs of rows (P,), (P,) -> (P,)."""
+        ...
+
+    def newcomer(self, items: np.ndarray) -> np.ndarray:
+        """Of every item for a newcomer who rated the item rows (n,) -> (I,)."""
+        ...
 
 
 class Order(Protocol):
@@ -62,8 +76,8 @@ class Order(Protocol):
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         ...
 
-    def part(self, part: Part) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32."""
+    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
+        """For every item and a newcomer who rated the item rows (n,) -> (I,) float32."""
         ...
 
 
@@ -123,26 +137,76 @@ def cut_of(train: Ratings, like: float) -> float:
     return (like + float(lower.max())) / 2 if len(lower) else like
 
 
-def popularity(train: Ratings) -> Chance:
+class ByCounts(NamedTuple):
+    """P(rated), the same for everybody.
+
+    Attributes:
+        share: (I,) float32.
+    """
+
+    share: np.ndarray
+
+    def every(self, users: np.ndarray) -> np.ndarray:
+        """Of every item -> (1, I)."""
+        return self.share[None]
+
+    def pairs(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Of item rows (P,) -> (P,)."""
+        return self.share[items]
+
+    def newcomer(self, items: np.ndarray) -> np.ndarray:
+        """Of every item -> (I,)."""
+        return self.share
+
+
+class ByScorer(NamedTuple):
+    """P(rated) by a scorer of clicks: its score from 0 up, and a hundredth of the popularity.
+
+    The popularity orders the items for which the scorer has no number.
+
+    Attributes:
+        clicks: the scorer, fitted on who rated what.
+        popular: the popularity.
+    """
+
+    clicks: Ranks
+    popular: ByCounts
+
+    def every(self, users: np.ndarray) -> np.ndarray:
+        """Of every item for each of the user rows (B,) -> (B, I)."""
+        return self._of(self.clicks.score_all(users), self.popular.share)
+
+    def pairs(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Of pairs of rows (P,), (P,) -> (P,)."""
+        return self._of(self.clicks.score(users, items), self.popular.share[items])
+
+    def newcomer(self, items: np.ndarray) -> np.ndarray:
+        """Of every item for a newcomer who rated the item rows (n,) -> (I,); for none, the popularity."""
+        if not len(items) or not offers(self.clicks, FoldsIn):
+            return self.popular.share
+        part = self.clicks.fold_in_user(items, np.ones(len(items), np.float32))
+        return self._of(part.score(), self.popular.share)
+
+    def _of(self, scores: np.ndarray, share: np.ndarray) -> np.ndarray:
+        return np.maximum(scores, 0) + np.float32(0.01) * share
+
+
+def popularity(train: Ratings) -> ByCounts:
     """P(rated), the same for everybody: (n + 1) / (U + 2) of an item with n ratings of U users."""
-    share = ((train.item_counts + 1) / (int((train.user_counts > 0).sum()) + 2)).astype(np.float32)[None]
-    return lambda users: share
+    n_users = int((train.user_counts > 0).sum())
+    return ByCounts(((train.item_counts + 1) / (n_users + 2)).astype(np.float32))
 
 
-def taken(scorer: Ranks, train: Ratings) -> Chance:
-    """P(rated) by a scorer of clicks that was fitted on who rated what: its score from 0 up, and a hundredth of
-    popularity, so that items for which it has no number stand in that order.
-
-    Args:
-        scorer: fitted on the same pairs without their values: ``ease(dataclasses.replace(train, values=None))``.
-        train: the ratings.
+def chance_of(train: Ratings, clicks: Ranks | None) -> Chance:
+    """P(rated) by a scorer of clicks, or the popularity.
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
     """
-    check_rows(scorer, train, "train")
-    popular = popularity(train)
-    return lambda users: np.maximum(scorer.score_all(users), 0) + np.float32(0.01) * popular(users)
+    if clicks is None:
+        return popularity(train)
+    check_rows(clicks, train, "train")
+    return ByScorer(clicks, popularity(train))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +234,7 @@ class ByRating:
         """For pairs of rows (P,), (P,) -> (P,) float32."""
         return self.scorer.rank(users, items, **timed(self.scorer, times))
 
-    def part(self, part: Part) -> np.ndarray:
+    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
         """For every item and a newcomer -> (I,) float32."""
         return part.rank()
 
@@ -221,7 +285,7 @@ class ByLiking:
             p = self._by_stars(users, times)
         else:
             p = self.normal.likely(self.scorer.rank_all(users, **given))
-        return (p * self.chance(users)).astype(np.float32)
+        return (p * self.chance.every(users)).astype(np.float32)
 
     def pairs(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         """For pairs of rows (P,), (P,) -> (P,) float32."""
@@ -232,20 +296,18 @@ class ByLiking:
             p = p_of_stars(self.scorer, self.scorer.star_probabilities(users, items, **given), self.like)
         else:
             p = self.normal.likely(self.scorer.rank(users, items, **given))
-        rows, place = np.unique(users, return_inverse=True)
-        chance = self.chance(rows)
-        return (p * chance[place if len(chance) > 1 else 0, items]).astype(np.float32)
+        return (p * self.chance.pairs(users, items)).astype(np.float32)
 
-    def part(self, part: Part) -> np.ndarray:
-        """For every item and a newcomer -> (I,) float32; P(rated) is that of a user whom train does not know."""
+    def part(self, part: Part, rated: np.ndarray) -> np.ndarray:
+        """For every item and a newcomer who rated the item rows (n,) -> (I,) float32."""
         knows: Any = part
         p = knows.p_like(self.like) if offers(part, Likes) else self.normal.likely(part.rank())
-        return (p * self.chance(np.array([-1]))[0]).astype(np.float32)
+        return (p * self.chance.newcomer(rated)).astype(np.float32)
 
     def _by_stars(self, users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         """Pair by pair, a user at a time: (B, I)."""
         scorer = demand(self.scorer, Stars, why="probabilities of stars", hint="fit gibbs.")
-        n_items = self.chance(users[:1]).shape[1]
+        n_items = self.train.n_items
         items, out = np.arange(n_items), np.empty((len(users), n_items))
         for k, user in enumerate(users):
             given = timed(scorer, None if times is None else np.full(n_items, times[k]))
@@ -264,23 +326,23 @@ def timed(scorer: Any, times: np.ndarray | None) -> dict[str, Any]:
     return {"times": times} if times is not None and offers(scorer, Timed) else {}
 
 
-def liked(scorer: Ranks, train: Ratings, like: float | None = None, chance: Chance | None = None) -> Order:
+def liked(scorer: Ranks, train: Ratings, like: float | None = None, clicks: Ranks | None = None) -> Order:
     """By P(rating >= like | rated) · P(rated); ``like`` by default the :func:`threshold`.
 
     Args:
         scorer: what ranks.
         train: what it was fitted on.
         like: the rating from which an item is liked.
-        chance: P(rated); by default :func:`popularity`.
+        clicks: for P(rated): a scorer of clicks, fitted on who rated what; None: an item's share of the users.
     """
     if train.values is None or offers(scorer, Chances):
         return rating(scorer, train)
     at = like_of(train) if like is None else like
-    return ByLiking(scorer, train, at, chance or popularity(train))
+    return ByLiking(scorer, train, at, chance_of(train, clicks))
 
 
-def rating(scorer: Ranks, train: Ratings, like: float | None = None, chance: Chance | None = None) -> Order:
-    """By the scorer's own rank; ``like`` and ``chance`` have no part in it."""
+def rating(scorer: Ranks, train: Ratings, like: float | None = None, clicks: Ranks | None = None) -> Order:
+    """By the scorer's own rank; ``like`` and ``clicks`` have no part in it."""
     return ByRating(scorer, TAKEN) if train.values is None or offers(scorer, Chances) else ByRating(scorer)
 
 

@@ -27,7 +27,7 @@ from ..errors import (
     ModelFileError,
     UnknownIdError,
 )
-from . import data, demo, doctor, export, fit, lr_find, plot, reasons, recommend, refit, serve, sheet, use
+from . import compare, data, demo, doctor, export, fit, lr_find, plot, reasons, recommend, refit, serve, sheet, use
 from ._options import as_option
 from ._running import term_as_ctrl_c
 from ._show import Page, safe_streams, visible
@@ -55,6 +55,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("fit")(fit.fit)
+app.command("compare")(compare.compare)
 app.command("evaluate")(use.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("predict")(recommend.predict)

@@ -72,14 +72,10 @@ def measured(
     Unless ``times`` says otherwise, held-out ratings that all came after train are guessed for now, and others without
     their times. The second is empty where the scorer uses no times, or was just told them.
     """
-    from ..evaluation import DEFAULT, evaluate
+    from ..evaluation import DEFAULT, evaluate, served_times
     from ..scorer import Timed, offers
-    from ..split import NEXT
 
-    if times is None:
-        both = held.times is not None and train.times is not None and len(held) > 0
-        later = both and held.times.min() > train.times.max()  # type: ignore[union-attr]
-        times = "now" if later or held.question == NEXT else "unknown"
+    times = served_times(held, train) if times is None else times
     report = evaluate(scorer, held, train=train, times=times, **asked)  # type: ignore[arg-type]
     errors = [name for name in report.values if name in DEFAULT]
     if times == "given" or not errors or held.times is None or not offers(scorer, Timed):

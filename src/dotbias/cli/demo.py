@@ -38,6 +38,7 @@ def demo(
     from .. import split
     from ..evaluation import compare
     from ..recommender import Recommender
+    from ..solvers import fit_clicks
 
     places.check_model(out)
     page = Page(err=json)
@@ -63,6 +64,7 @@ def demo(
         settings={"fitter": best, "seed": seed},
         metrics={**comparison.reports[best].to_dict(), "data": source, "split": "lesson"},
         log=steps,
+        clicks=fit_clicks(train, rng=seed),
     )
     user_id = _typical_user(train)
     answer = door.recommend(user_id, 5)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError, SettingError, did_you_mean
+from ..errors import SettingError
 from ..fitters import AUTO, Fitter, find
 from . import _common as common
 from . import _places as places
 from ._options import Json, Reading, Seed, Threads, reads_data
 from ._running import Fitted, run_fitter
 from ._show import Page
+from ._splits import split_of
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
@@ -26,37 +27,6 @@ HELP = (
     "auto; of ratings: gibbs, sgd, als, dot_bias, net, dot, knn, bias, popular or mean; "
     "of clicks: implicit_als, ease, bpr, classifier, knn or popular."
 )
-
-
-def make_split(ratings: Ratings, data: str, text: str, seed: int) -> Split:
-    """A split by its name on the command line: lesson, random:0.2, last:1, last-share:0.2, time:0.2, or the data's own.
-
-    Raises:
-        SettingError: for a name that is none of these.
-    """
-    from .. import datasets, split
-
-    name, _, value = text.partition(":")
-    try:
-        if name == "lesson":
-            return split.lesson(ratings, fraction=float(value or 0.2))
-        if name == "random":
-            return split.random(ratings, test=float(value or 0.1), rng=seed)
-        if name == "last":
-            return split.last(ratings, n=int(value or 1))
-        if name == "last-share":
-            return split.last_share(ratings, test=float(value or 0.2))
-        if name == "time":
-            return split.by_time(ratings, test=float(value or 0.2))
-    except ValueError as e:
-        if isinstance(e, (SettingError, DataError)):
-            raise
-        raise SettingError(f"--split {text}: {value!r} is no number.", hint="such as random:0.2 or last:1.") from e
-    known = datasets.CATALOGUE[data].splits if data in datasets.CATALOGUE else ()
-    if text in known:
-        return datasets.split_of(data, text)
-    hint = did_you_mean(text, ["lesson", "random:0.2", "last:1", "last-share:0.2", "time:0.2", *known])
-    raise SettingError(f"there is no split {text!r} of {data}.", hint=hint)
 
 
 @reads_data
@@ -137,14 +107,16 @@ def fit(
     about |= {"candidates": errors} if errors else {}
     if fitted.stopped:
         _end(fitted, train, about, out if keep_partial else None, json, log)
-    result = _measured(fitted, train, held, about, json)
+    clicks = _clicks(fitted, train, seed, seconds, log)
+    result = _measured(fitted, clicks, train, held, about, json)
     if out is not None:
         if test is None and split is None:
             log.say(f"Fitting again on all {len(ratings):,} ratings, to save that.")
             train, fitted = ratings, run_fitter(run, ratings, None, seed, chosen, log)
             if fitted.stopped:
                 _end(fitted, train, about, out if keep_partial else None, json, log)
-        _save(out, fitted, train, result, log)
+            clicks = _clicks(fitted, train, seed, {}, log)
+        _save(out, fitted, train, result, log, clicks)
         log.say(f"next:  dotbias recommend {out} {train.user_ids[0]}", wrap=False)
     if json:
         Page().json(result)
@@ -164,13 +136,29 @@ def _check(test: Path | None, split: str | None, fitter: str, settings: list[str
         find(fitter).check(common.parse_settings(settings or []))
 
 
-def _measured(fitted: Fitted, train: Ratings, held: Ratings, about: dict[str, Any], json: bool) -> dict[str, Any]:
+def _clicks(fitted: Fitted, train: Ratings, seed: int, seconds: dict[str, float], log: Page) -> Any:
+    """A scorer of who rates what for the model's lists; None for models that say so themselves."""
+    from ..scorer import Chances, offers
+    from ..solvers import fit_clicks
+
+    if train.values is None or offers(fitted.scorer, Chances):
+        return None
+    with common.timed(seconds, "fit clicks"):
+        clicks = fit_clicks(train, rng=seed)
+    if clicks is not None:
+        log.say(f"Who rates what, for lists: {clicks!r}.")
+    return clicks
+
+
+def _measured(
+    fitted: Fitted, clicks: Any, train: Ratings, held: Ratings, about: dict[str, Any], json: bool
+) -> dict[str, Any]:
     """The result: the report and what it is of; shown, unless it will be as JSON."""
     from ..evaluation import metrics_for
 
     seconds, asked = about["seconds"], metrics_for(held, train, shown=True)
     with common.timed(seconds, "evaluate"):
-        report, given = common.measured(fitted.scorer, held, train, times=None, metrics=asked)
+        report, given = common.measured(fitted.scorer, held, train, times=None, metrics=asked, clicks=clicks)
     if not json:
         common.show_report(Page(), report)
         common.say_given(Page(), given)
@@ -262,18 +250,7 @@ def _parts(ratings: Ratings, data: str, test: Path | None, split: str | None, se
     if test is not None:
         held = reading._replace(items=None, users=None).read(test, like=ratings)
         return splits.predefined(ratings, dataclasses.replace(held, cold=None))
-    parts = make_split(ratings, data, split or "random:0.1", seed)
-    if not _has_own(data, split):
-        return parts
-    train, test_part = (None if part is None else reading.with_tables(part) for part in (parts.train, parts.test))
-    return dataclasses.replace(parts, train=train, test=test_part)
-
-
-def _has_own(data: str, split: str | None) -> bool:
-    """Whether the split is one that the data set comes with, which is read from files of its own."""
-    from ..datasets import CATALOGUE
-
-    return data in CATALOGUE and split in CATALOGUE[data].splits
+    return split_of(ratings, data, split or "random:0.1", seed, reading)
 
 
 def _size(ratings: Ratings) -> int:
@@ -286,10 +263,11 @@ def _json_settings(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if not callable(v)}
 
 
-def _save(out: Path, fitted: Fitted, train: Ratings, result: dict[str, Any], log: Page) -> None:
+def _save(out: Path, fitted: Fitted, train: Ratings, result: dict[str, Any], log: Page, clicks: Any = None) -> None:
     from ..recommender import Recommender
 
     settings = {"fitter": result["fitter"], **result["settings"]}
     metrics = {k: v for k, v in result.items() if k not in ("settings", "fitter")}
-    places.save(Recommender(fitted.scorer, train, settings=settings, metrics=metrics, log=fitted.log), out)
+    kept = {"settings": settings, "metrics": metrics, "log": fitted.log, "clicks": clicks}
+    places.save(Recommender(fitted.scorer, train, **kept), out)
     log.say(f"saved: {out}", wrap=False)

@@ -57,7 +57,7 @@ def evaluate(
     _say_if_stopped(stored.metrics)
     asked = metrics_for(held, stored.ratings, shown=True) if metrics is None else metrics.replace(",", " ").split()
     with common.timed(seconds, "evaluate"):
-        options = {"metrics": asked, "order": order, "like": like, "times": times}
+        options = {"metrics": asked, "order": order, "like": like, "times": times, "clicks": stored.clicks}
         report, given = common.measured(stored.scorer, held, stored.ratings, **options)
     if json:
         settings = dict(stored.settings)

@@ -9,6 +9,7 @@ room knows scorers and ratings, not how either was made.
 from ..orders import ORDERS, threshold
 from .measure import compare, cross_validate, evaluate, evaluate_sampled
 from .reports import Breakdown, Comparison, CrossValidation, Difference, GroupReport, Report
+from .served import served_times
 from .summing import DEFAULT, OF_CLICKS, SHOWN, MostPopular, metrics_for
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "evaluate",
     "evaluate_sampled",
     "metrics_for",
+    "served_times",
     "threshold",
 ]

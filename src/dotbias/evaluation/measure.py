@@ -10,7 +10,6 @@ import numpy as np
 from .. import split
 from ..errors import SettingError
 from ..metrics import find_metrics, sampled_lists
-from ..orders import Chance
 from ..ratings import Ratings, check_is_ratings
 from ..rng import Rng, key, numpy_rng
 from ..scorer import Ranks, Scorer, check_rows, demand
@@ -33,7 +32,7 @@ def evaluate(
     order: str | ranked.Order = "liked",
     like: float | None = None,
     times: Asked = "given",
-    chance: Chance | None = None,
+    clicks: Ranks | None = None,
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Report:
@@ -58,7 +57,7 @@ def evaluate(
             least 40 % of train's ratings reach; the report states it. Clicks are all relevant.
         times: what the scorer is told of when ratings were given: "given" (the ratings' own times), "unknown", or "now"
             (after everything in train).
-        chance: P(rated) for the order "liked", as ``Recommender`` takes it.
+        clicks: for the order "liked": a scorer of who rated what, as ``Recommender`` takes it.
         n_resamples: bootstrap draws.
         rng: seed of the draws.
 
@@ -67,7 +66,7 @@ def evaluate(
             that train holds.
         SettingError: for metrics that are none, or that the scorer does not support; for lists without train.
     """
-    given = {"train": train, "metrics": metrics, "order": order, "like": like, "times": times, "chance": chance}
+    given = {"train": train, "metrics": metrics, "order": order, "like": like, "times": times, "clicks": clicks}
     return compare({"it": scorer}, test, **given, n_resamples=n_resamples, rng=rng).reports["it"]  # type: ignore[arg-type]
 
 
@@ -80,7 +79,7 @@ def compare(
     order: str | ranked.Order = "liked",
     like: float | None = None,
     times: Asked = "given",
-    chance: Chance | None = None,
+    clicks: Ranks | None = None,
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Comparison:
@@ -94,7 +93,7 @@ def compare(
     check(compare, {"like": like, "times": times, "n_resamples": n_resamples})
     checked = with_cold(test, train)
     ask = ask_for(metrics_for(test, train) if metrics is None else metrics, order, like, train, times)
-    ask = ask._replace(chance=chance)
+    ask = ask._replace(clicks=clicks)
     check_kind(ask, test, train)
     found = {}
     for name, scorer in scorers.items():

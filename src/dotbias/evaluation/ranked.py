@@ -19,25 +19,21 @@ from ..metrics import NOWHERE, Catalogue, Lists, Metric
 from ..ratings import Ratings
 from ..scorer import Ranks, Scorer, demand
 from ..times import as_times
+from . import places
 from .known import padded
 
-FEW = 64  # wanted items of a user: for so few, counting is faster than sorting
-CHUNK = 64  # items
-CELLS = 1 << 21  # users × items ranked at once: 60 MB
+CELLS = 1 << 21  # users × items ranked at once: 20 MB
 
 Order = Callable[[Ranks, np.ndarray], np.ndarray]
 Every = Callable[[np.ndarray], np.ndarray]  # user rows (B,) -> (B, I), higher is better
-_LAST = np.int64(np.iinfo(np.int64).min)
 
 
-def every(
-    scorer: Scorer, train: Ratings, order: str | Order, like: float | None, chance: orders.Chance | None = None
-) -> Every:
+def every(scorer: Scorer, train: Ratings, order: str | Order, like: float | None, clicks: Ranks | None = None) -> Every:
     """What one scorer's lists are ordered by: an order by its name, now, as ``recommend`` asks it; or one's own."""
     ranks = demand(scorer, Ranks, why="ranking", hint="give it what a fitter returns.")
     if not isinstance(order, str):
         return partial(order, ranks)
-    named = orders.find_order(order)(ranks, train, like, chance)
+    named = orders.find_order(order)(ranks, train, like, clicks)
     return lambda users: named.every(users, as_times("now", len(users)))
 
 
@@ -84,108 +80,126 @@ class Seen(NamedTuple):
 
 
 def rank(
-    order: Every, test: Ratings, seen: Seen, users: np.ndarray, *, metrics: Sequence[Metric], like: float | None
+    order: Every | Alike, test: Ratings, seen: Seen, users: np.ndarray, *, metrics: Sequence[Metric], like: float | None
 ) -> Lists:
     """The lists of the user rows (G,), as deep as the metrics need them."""
     depths = [m.depth for m in metrics]
     depth = None if None in depths else max((d for d in depths if d is not None), default=1)
-    shown = max((d for d in depths if d is not None), default=1)
+    n_items = len(seen.item_counts)
+    shown = min(max((d for d in depths if d is not None), default=1), n_items)
     liked = np.ones(len(test), bool) if test.values is None or like is None else test.values >= like
     owner, items = np.searchsorted(users, test.users[liked]), test.items[liked]
     by_user = np.argsort(owner, kind="stable")
     owner, items = owner[by_user], items[by_user]
     gain = np.ones(len(owner)) if test.values is None else test.values[liked][by_user]
-    place = np.full(len(owner), NOWHERE, np.int64)
-    n_items = len(seen.item_counts)
-    top, n_candidates = np.full((len(users), min(shown, n_items)), -1, np.int32), np.empty(len(users), np.int64)
+    place = np.empty(len(owner), np.int64)
+    top, n_candidates = np.empty((len(users), shown), np.int32), np.empty(len(users), np.int64)
+    ranking = _alike if isinstance(order, Alike) else _each
     step = max(1, CELLS // max(n_items, 1))
+    room = np.empty((min(step, len(users)), n_items), np.float32)
     for start in range(0, len(users), step):
-        at = slice(start, start + step)
-        keys = _keys(order(users[at]), users[at], seen)
-        mine = slice(*np.searchsorted(owner, (start, start + step)))
-        wanted = _wanted(keys, owner[mine] - start, items[mine])
-        n_candidates[at] = (keys > _LAST).sum(1)
-        place[mine], keys = _placed(keys, owner[mine] - start, wanted, depth, shown)
-        best = keys[:, : -top.shape[1] - 1 : -1] if top.shape[1] else keys[:, :0]
-        top[at] = np.where(best > _LAST, n_items - 1 - (best & 0xFFFFFFFF), -1)
+        at, mine = slice(start, start + step), slice(*np.searchsorted(owner, (start, start + step)))
+        wanted = Wanted(owner[mine] - start, items[mine], depth)
+        top[at], n_candidates[at], place[mine] = ranking(order, seen, users[at], wanted, shown, room)  # type: ignore[arg-type]
     return Lists(top, n_candidates, owner, place, gain, _catalogue(seen, users))
 
 
-def _keys(rank: np.ndarray, users: np.ndarray, seen: Seen) -> np.ndarray:
-    """Distinct whole numbers (B, I) that order as the ranks do, ties by row; _LAST where an item is no candidate."""
+class Wanted(NamedTuple):
+    """Pairs of a block of users whose places are asked for.
+
+    Attributes:
+        owner: (P,) position in the block, rising.
+        items: (P,) item rows.
+        depth: down to which place; None: all.
+    """
+
+    owner: np.ndarray
+    items: np.ndarray
+    depth: int | None
+
+
+Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # first items (B, shown), candidates (B,), places (P,)
+
+
+def _each(order: Every, seen: Seen, users: np.ndarray, wanted: Wanted, shown: int, room: np.ndarray) -> Found:
+    """A block of users, each with ranks of their own, written into ``room`` (at least B, I)."""
+    z, n_candidates = _candidates(order(users), users, seen, room)
+    owner, items, depth = wanted
+    known = items < z.shape[1]
+    ranks = np.where(known, z[owner, np.where(known, items, 0)], places.NONE)
+    top = places.first(z, shown)
+    if depth is None:
+        return top, n_candidates, places.counted(z, owner, items, ranks)
+    return top, n_candidates, places.within(top, owner, items, ranks)
+
+
+def _candidates(rank: np.ndarray, users: np.ndarray, seen: Seen, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks (B, I), NONE where an item is no candidate; and how many are (B,)."""
     n_items = len(seen.item_counts)
     if rank.shape != (len(users), n_items):
         raise DataError(f"the order has the shape {rank.shape} for {len(users)} users and {n_items} items of train.")
-    if not np.isfinite(rank).all():
-        raise DataError(f"{int((~np.isfinite(rank)).sum()):,} ranks are no finite numbers.", hint="refit the model.")
-    bits = (rank.astype(np.float32) + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
-    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)  # now these order as the floats do
-    keys = bits.astype(np.int64)
-    keys <<= 32
-    keys |= np.arange(n_items - 1, -1, -1)
-    keys[:, seen.item_counts == 0] = _LAST
-    keys[seen.pairs(users)] = _LAST
-    return keys
+    z = room[: len(users)]
+    with np.errstate(over="ignore"):
+        np.copyto(z, rank, casting="same_kind")
+    if not (np.isfinite(z.max(initial=0)) and np.isfinite(z.min(initial=0))):
+        raise DataError(f"{int((~np.isfinite(z)).sum()):,} ranks are no finite numbers.", hint="refit the model.")
+    unrated = seen.item_counts == 0
+    if unrated.any():
+        z[:, unrated] = places.NONE
+    owner, items = seen.pairs(users)
+    z[owner, items] = places.NONE
+    n_seen = np.bincount(np.unique(owner * n_items + items) // max(n_items, 1), minlength=len(users))
+    return z, n_items - int(unrated.sum()) - n_seen
 
 
-def _wanted(keys: np.ndarray, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """The keys of pairs (P,); _LAST for items that train's tables do not have."""
-    known = items < keys.shape[1]
-    return np.where(known, keys[owner, np.where(known, items, 0)], _LAST)
+class Alike(NamedTuple):
+    """An order that is the same for everybody, sorted once.
 
-
-def _placed(
-    keys: np.ndarray, owner: np.ndarray, wanted: np.ndarray, depth: int | None, shown: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the wanted (P,), down to ``depth`` or all of them; and the first keys of each row, rising."""
-    if depth is not None:
-        keys = _first(keys, min(depth, keys.shape[1]))
-        return _places(keys, owner, wanted), keys
-    return _counted(keys, owner, wanted), _first(keys, min(shown, keys.shape[1]))
-
-
-def _counted(keys: np.ndarray, owner: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """How many keys of its row (B, I) are higher than each wanted one (P,): one by one for few, else by sorting."""
-    above, ends = np.empty(len(wanted), np.int64), np.searchsorted(owner, np.arange(len(keys) + 1))
-    for row, begin, end in zip(keys, ends[:-1], ends[1:], strict=True):
-        mine = wanted[begin:end]
-        if len(mine) <= FEW:
-            above[begin:end] = [np.count_nonzero(row > key) for key in mine]
-        else:
-            above[begin:end] = len(row) - np.searchsorted(np.sort(row), mine, side="right")
-    return np.where(wanted > _LAST, above, NOWHERE)
-
-
-def _first(keys: np.ndarray, depth: int) -> np.ndarray:
-    """The highest keys of each row, rising (B, depth).
-
-    Of each row cut into chunks, the depth-th highest of the chunks' heads is a bound that few keys reach: only those
-    are sorted, an eighth of the time of a partition.
+    Attributes:
+        items: (M,) rows of the items rated in train, best first.
+        place: (I,) where each stands among them; M and more for the others.
     """
-    n_chunks = keys.shape[1] // CHUNK
-    if depth < n_chunks:
-        heads = keys[:, : n_chunks * CHUNK].reshape(len(keys), n_chunks, CHUNK).max(axis=2)
-        bound = np.partition(heads, n_chunks - depth, axis=1)[:, [n_chunks - depth]]
-        if (bound > _LAST).all():
-            rows, columns = np.nonzero(keys >= bound)
-            found = keys[rows, columns]
-            ends = np.searchsorted(rows, np.arange(1, len(keys) + 1))
-            return found[np.lexsort((found, rows))][ends[:, None] - np.arange(depth, 0, -1)]
-    if depth < keys.shape[1]:
-        keys = np.partition(keys, keys.shape[1] - depth, axis=1)[:, -depth:]
-    keys.sort(axis=1)
-    return keys
+
+    items: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, rank: np.ndarray, seen: Seen) -> Alike:
+        """Of one rank for each item (I,), higher is better."""
+        ordered = np.lexsort((-rank.astype(np.float32), seen.item_counts == 0))  # stable: ties by row
+        place = np.empty(len(rank), np.int64)
+        place[ordered] = np.arange(len(rank))
+        return cls(ordered[: int((seen.item_counts > 0).sum())], place)
 
 
-def _places(keys: np.ndarray, owner: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """How many keys of its row (B, depth), rising, are higher than each wanted one (P,): bisection of all at once."""
-    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), keys.shape[1])
-    while (low < high).any():
-        middle = (low + high) // 2
-        right = keys[owner, np.minimum(middle, keys.shape[1] - 1)] > wanted
-        high = np.where(right & (low < high), middle, high)
-        low = np.where(~right & (low < high), middle + 1, low)
-    return np.where(wanted > _LAST, keys.shape[1] - low, NOWHERE)
+def _alike(order: Alike, seen: Seen, users: np.ndarray, wanted: Wanted, shown: int, room: np.ndarray) -> Found:
+    """A block of users with one order for all: what each has seen is taken out of it."""
+    n_items, n_rated = len(order.place), len(order.items)
+    pairs, items = seen.pairs(users)
+    taken = np.unique(pairs * n_items + order.place[items])  # sorted by user, then by place
+    owner, place = np.divmod(taken, max(n_items, 1))
+    n_seen = np.bincount(owner, minlength=len(users))
+    head = min(n_rated, shown + int(n_seen.max(initial=0)))
+    free = np.ones((len(users), head), bool)
+    free[owner[place < head], place[place < head]] = False
+    rows, column = np.nonzero(free)
+    nth = np.arange(len(rows)) - np.searchsorted(rows, np.arange(len(users)))[rows]
+    top = np.full((len(users), shown), -1, np.int32)
+    top[rows[nth < shown], nth[nth < shown]] = order.items[column[nth < shown]]
+    return top, n_rated - n_seen, _places_alike(order, taken, wanted)
+
+
+def _places_alike(order: Alike, taken: np.ndarray, wanted: Wanted) -> np.ndarray:
+    """Places (P,) of the wanted, but for what was taken, user · I + place (n,) rising."""
+    n_items, n_rated = len(order.place), len(order.items)
+    known = wanted.items < n_items
+    place = np.where(known, order.place[np.where(known, wanted.items, 0)], n_items)
+    key = wanted.owner * n_items + np.minimum(place, n_items - 1)
+    at = np.searchsorted(taken, key)
+    seen = np.append(taken, -1)[at] == key
+    before = at - np.searchsorted(taken, wanted.owner * n_items)
+    deepest = n_rated if wanted.depth is None else min(wanted.depth, n_items)
+    return np.where(known & (place < n_rated) & ~seen, np.minimum(place - before, deepest), NOWHERE)
 
 
 def _catalogue(seen: Seen, users: np.ndarray) -> Catalogue:

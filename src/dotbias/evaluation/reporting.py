@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..metrics import Metric
-from .bootstrap import Interval, Job, Resamples, Sums, columns, difference, interval, resample
+from .bootstrap import Interval, Job, Resamples, Sums, columns, difference, interval, p_value, resample
 from .reports import Comparison, Difference, GroupReport, Report
 from .summing import ALL, POPULAR, Ask, GroupSize, Key, Measured
 
@@ -29,8 +29,8 @@ def compared(
     ]
     reference = {} if popular is None else {POPULAR: parts[-1][ALL]}
     reports = {name: _report(found[name], parts[k], ask, reference) for k, name in enumerate(names)}
-    differences = {name: _differences(first, found[name], ask.metrics, next(drawn)) for name in names[1:]}
-    return Comparison(reports, differences)
+    gaps = {name: _gaps(first, found[name], ask.metrics, next(drawn)) for name in names[1:]}
+    return Comparison(reports, {n: gap for n, (gap, _) in gaps.items()}, {n: p for n, (_, p) in gaps.items()})
 
 
 def _job(sums: Sums) -> Job:
@@ -47,16 +47,18 @@ def _paired(first: Measured, second: Measured, n_metrics: int) -> Job:
     return np.arange(len(first.users)), list(out)
 
 
-def _differences(
+def _gaps(
     first: Measured, second: Measured, metrics: list[Metric], draws: list[Resamples]
-) -> dict[str, Difference]:
+) -> tuple[dict[str, Difference], dict[str, float]]:
+    """(metric -> the second's Difference to the first, metric -> its p-value)."""
     columns_of = _paired(first, second, len(metrics))[1]
-    out = {}
+    out, p_values = {}, {}
     for c, metric in enumerate(metrics):
-        a, b = first.sums[ALL].mean(c), second.sums[ALL].mean(c)
-        value = float(metric.finish(b)) - float(metric.finish(a))
-        out[metric.name] = Difference(value, *difference((a, metric), (b, metric), columns_of[c], draws[c]))
-    return out
+        a, b = (first.sums[ALL].mean(c), metric), (second.sums[ALL].mean(c), metric)
+        value = float(metric.finish(b[0])) - float(metric.finish(a[0]))
+        out[metric.name] = Difference(value, *difference(a, b, columns_of[c], draws[c]))
+        p_values[metric.name] = p_value(a, b, columns_of[c], draws[c])
+    return out, p_values
 
 
 def _part(sums: Sums, size: GroupSize, metrics: list[Metric], draws: list[Resamples]) -> GroupReport:

@@ -127,14 +127,14 @@ class Report:
         }
 
     def __repr__(self) -> str:
-        return "\n".join([*_aligned(self.rows()), *self.footer()])
+        return "\n".join([*aligned(self.rows()), *self.footer()])
 
     def __rich__(self) -> Table:
         return _table(self.rows(), "\n".join(self.footer()))
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        return _html(self.rows(), self.footer())
+        return as_html(self.rows(), self.footer())
 
     def breakdown(self, metric: str) -> Breakdown:
         """One metric in every group, as a table that prints.
@@ -150,9 +150,9 @@ class Report:
         others = list(self.reference)
         rows = [["", "all rows", "95 % interval", "warm rows", *others]]
         for name, value in self.values.items():
-            beside = [_show(self.reference[o].values.get(name)) for o in others]
-            span = _span(self.interval.get(name))
-            rows.append([_title(name), _show(value), span, _show(self.warm.get(name)), *beside])
+            beside = [shown(self.reference[o].values.get(name)) for o in others]
+            width = span(self.interval.get(name))
+            rows.append([title(name), shown(value), width, shown(self.warm.get(name)), *beside])
         return rows
 
     def footer(self) -> list[str]:
@@ -201,45 +201,49 @@ class Breakdown:
     by: Mapping[str, Mapping[str, GroupReport]]
 
     def __repr__(self) -> str:
-        return "\n".join(_aligned(self.rows()))
+        return "\n".join(aligned(self.rows()))
 
     def __rich__(self) -> Table:
         return _table(self.rows(), "")
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        return _html(self.rows(), [])
+        return as_html(self.rows(), [])
 
     def rows(self) -> list[list[str]]:
         """The figures as text: a row of heads, then one for each group."""
-        rows = [["", "", _title(self.metric), "95 % interval", "ratings", "users"]]
+        rows = [["", "", title(self.metric), "95 % interval", "ratings", "users"]]
         for facet, parts in self.by.items():
             for label, part in parts.items():
                 if self.metric in part.values:
-                    figures = _show(part.values[self.metric]), _span(part.intervals.get(self.metric))
+                    figures = shown(part.values[self.metric]), span(part.intervals.get(self.metric))
                     rows.append([facet, label, *figures, f"{part.n_ratings:,}", f"{part.counted[self.metric]:,}"])
         return rows
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """A metric as a head: ``NDCG@10``."""
     family, _, depth = name.partition("@")
     return family.upper() + (f"@{depth}" if depth else "")
 
 
-def _show(x: float | None) -> str:
+def shown(x: float | None) -> str:
+    """To four places, ``-`` where there is none."""
     return "-" if x is None or x != x else f"{x:.4f}"
 
 
-def _span(interval: Interval | None) -> str:
-    return "-" if interval is None else " to ".join(map(_show, interval))
+def span(interval: Interval | None) -> str:
+    """``0.8512 to 0.8634``."""
+    return "-" if interval is None else " to ".join(map(shown, interval))
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Cells as lines, each column as wide as its widest."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _html(rows: list[list[str]], notes: list[str]) -> str:
+def as_html(rows: list[list[str]], notes: list[str]) -> str:
     """A table, its first row as heads, and lines below it; everything is escaped."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[1:])
@@ -272,10 +276,13 @@ class Comparison:
         reports: name -> Report.
         differences: name -> metric -> Difference to the first scorer, over the *same* draws of users (paired); of every
             scorer but the first.
+        p_values: name -> metric -> how unlikely so large a difference is if there is none (two-sided, by the same
+            bootstrap, of this difference alone).
     """
 
     reports: Mapping[str, Report]
     differences: Mapping[str, Mapping[str, Difference]]
+    p_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON: name -> the report's keys, and {metric}_difference [value, low, high]."""

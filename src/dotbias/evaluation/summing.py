@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, SettingError
 from ..metrics import Lists, Metric, Values, find_metrics
-from ..orders import Chance, find_order, threshold
+from ..orders import find_order, threshold
 from ..ratings import Ratings
 from ..scorer import Chances, Ranks, Scorer, Timed, offers
 from ..times import NOW, UNKNOWN
@@ -35,7 +35,7 @@ class Ask(NamedTuple):
     order: str | ranked.Order
     like: float | None
     times: Asked = "given"
-    chance: Chance | None = None
+    clicks: Ranks | None = None
 
     @property
     def order_name(self) -> str:
@@ -139,17 +139,23 @@ class MostPopular:
     score, score_all = rank, rank_all
 
 
-def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> Measured:
-    """Score and rank once; sums by user of every metric, over all and by group."""
+def measure(
+    scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask, *, alike: np.ndarray | None = None
+) -> Measured:
+    """Score and rank once; sums by user of every metric, over all and by group.
+
+    With ``alike`` (I,), everybody's lists are ordered by these numbers.
+    """
     users = np.unique(test.users)
     owner = np.searchsorted(users, test.users)
     given: dict[str, Any] = {}
-    told, times = _told(scorer, test, ask.times)
+    words, times = told(scorer, test, ask.times)
     for kind in dict.fromkeys(m.takes for m in ask.metrics):
         if kind == "lists":
             assert train is not None  # ask_for has seen to it
             seen = ranked.Seen.of(train, test.n_users)
-            order = ranked.every(scorer, train, ask.order, ask.like, ask.chance)
+            order = ranked.every(scorer, train, ask.order, ask.like, ask.clicks)
+            order = order if alike is None else ranked.Alike.of(alike, seen)
             given[kind] = ranked.rank(order, test, seen, users, metrics=ask.lists, like=ask.like)
         else:
             given[kind] = scored.BY_KIND[kind](scorer, test, times)
@@ -161,15 +167,16 @@ def measure(scorer: Scorer, test: Ratings, train: Ratings | None, ask: Ask) -> M
         parts = [_part(m, given[m.takes], values, g, owner) for m, values in zip(ask.metrics, whole, strict=True)]
         sums[g.facet, g.label] = summed([v for v, _ in parts], [o for _, o in parts], len(users))
         sizes[g.facet, g.label] = GroupSize(int(g.ratings.sum()), int((np.bincount(owner[g.ratings]) > 0).sum()))
-    told = told if len(ask.lists) < len(ask.metrics) else None
-    return Measured(users, sums, sizes, cold_counts(test, train), (told,) if told else (), test.question, told)
+    words = words if len(ask.lists) < len(ask.metrics) else None
+    return Measured(users, sums, sizes, cold_counts(test, train), (words,) if words else (), test.question, words)
 
 
 def popularity(test: Ratings, train: Ratings | None, ask: Ask) -> Measured | None:
     """The metrics of lists for the most popular items; None where no metric of lists is asked for."""
     if not ask.lists or train is None:
         return None
-    return measure(MostPopular(train.item_counts), test, train, ask._replace(metrics=ask.lists, order="rating"))
+    counts, asked = train.item_counts, ask._replace(metrics=ask.lists, order="rating")
+    return measure(MostPopular(counts), test, train, asked, alike=counts)
 
 
 def of_sampled(metrics: list[Metric], lists: Lists, users: np.ndarray) -> tuple[Measured, Ask]:
@@ -217,7 +224,7 @@ def pooled(tables: Sequence[Measured]) -> Measured:
     return Measured(users, sums, sizes, cold, tables[0].notes, tables[0].question, tables[0].times)
 
 
-def _told(scorer: Scorer, test: Ratings, asked: Asked) -> tuple[str | None, np.ndarray | None]:
+def told(scorer: Scorer, test: Ratings, asked: Asked) -> tuple[str | None, np.ndarray | None]:
     """What a scorer is told of times, in words and as (N,); nothing where it uses none."""
     if not offers(scorer, Timed):
         return None, None

@@ -24,6 +24,7 @@ from ..recommender import Recommender
 from ..rng import numpy_rng
 from ..scorer import Chances, Ranks, Scorer, Timed, offers
 from ..settings import check
+from ..solvers import fit_clicks
 from ..stopping import stoppable
 from ..times import UNKNOWN
 
@@ -92,7 +93,7 @@ def refit(folder: str | Path, new: Ratings, *, share: float = 0.2, seed: int = 0
     train = _merged(old, rest)
     fitted = _whole(fit, run, train, own_seed, settings)
     found = _compared(stored.scorer, fitted, part, train, seed)
-    sizes = {"n_new": len(new), "n_slice": len(part), "n_again": int(again.sum())}
+    sizes: dict[str, Any] = {"n_new": len(new), "n_slice": len(part), "n_again": int(again.sum())}
     if found.pop("worse"):
         why = "the new model is worse, beyond doubt: the old one stays."
         return Refit(replaced=False, why=why, fitter=run.name, **found, **sizes, n_train=len(old))
@@ -101,7 +102,9 @@ def refit(folder: str | Path, new: Ratings, *, share: float = 0.2, seed: int = 0
     sure = "no interval: fewer than two users." if found["low"] is None else "it is not worse beyond doubt."
     done = Refit(replaced=True, why=sure, fitter=run.name, **found, **sizes, n_train=len(everything))
     metrics = {"n_train": len(everything), "refit": done._asdict()}
-    Recommender(fitted, everything, settings=stored.settings, metrics=metrics).save(folder)  # type: ignore[arg-type]
+    clicks = None if stored.clicks is None else fit_clicks(everything, rng=own_seed)
+    kept: dict[str, Any] = {"settings": stored.settings, "metrics": metrics, "clicks": clicks}
+    Recommender(fitted, everything, **kept).save(folder)  # type: ignore[arg-type]
     return done
 
 

@@ -54,10 +54,22 @@ def explain(posterior: Posterior, case: Case) -> Account:
     parts += [(name, x[:, 0] + np.einsum("sk,sk->s", user[:, 1:], x[:, 1:])) for name, x in labels]
     if posterior.user_side.has_history or posterior.item_side.has_history:
         parts.append(("this rating, in the histories", pair.own))
+    parts.append(("people choose what they like", _raised(posterior, case)))
     means = tuple((name, float(np.mean(x, dtype=np.float64))) for name, x in parts)
     anybody = posterior.mean + whole[:, 0]
     personal = sum(x for _, x in means) - float(np.mean(anybody, dtype=np.float64))
     return Account(means, personal, _shares(posterior, case, whole), HOW)
+
+
+def _raised(posterior: Posterior, case: Case) -> np.ndarray:
+    """By how much f is raised for a user of whom little is known (1,): see ``selection``."""
+    item = np.array([case.item])
+    if case.user is None:
+        part = posterior.fold_in_user(case.items, case.values, case.user_features).part
+        return posterior.raised(posterior.part_moments("user", part, item).variance, np.array([len(case.items)]))
+    who = np.array([case.user])
+    count = posterior.user_counts[who] if 0 <= case.user < len(posterior.user_counts) else np.zeros(1)
+    return posterior.raised(posterior.moments(who, item, case.times).variance, count)
 
 
 def _sum(named: Named) -> np.ndarray:

@@ -7,7 +7,8 @@ For sample s, with a row's features and history already folded into its bias and
 where the fit used times, u is the user in the session of the rating (see ``sessions``). The rating is f + noise; with
 ordered-probit output, noise and cutpoints slice f into stars. The histories hold the scored pair itself, as they do for
 every training rating: "what would they give, if they rated it?", hence one more column of factors for each history;
-``rank`` leaves these out: what the pair would add says nothing of whether it will be.
+``rank`` leaves these out: what the pair would add says nothing of whether it will be. For the same reason f is raised
+for users of whom little is known (see ``selection``): who rates an item likes it more than others would.
 
 A row without ratings has its prior's mean and what its features say; the prior's spread is added to the variance. The
 rating's variance, that of f and the noise's together, is multiplied by a factor of the row (see ``widths``).
@@ -48,6 +49,7 @@ from ..trace import Trace
 from .compress import best_product
 from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, with_session
 from .reasons import explain, gains
+from .selection import left_open
 from .sessions import SessionPosterior
 from .stars import central_stars, slices
 from .widths import NEW, factor, row_features
@@ -92,6 +94,7 @@ class Posterior:
         user_side, item_side: for newcomers.
         trace: what was traced along the chains; None once loaded from disk.
         widths: (6,) coefficients of the factor on the variance, as in ``posterior.widths``; none: 1.
+        selection: how much more those who rate an item like it, as in ``posterior.selection``.
         held_out: kind of row -> mean squared error of guesses on slices of train, while these were held out.
         notes: how the fit went, for people.
         tables: fingerprint of the id tables whose rows these are; None where nobody said.
@@ -117,6 +120,7 @@ class Posterior:
     item_side: SidePosterior
     trace: Trace | None = None
     widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    selection: float = 0.0
     held_out: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = field(default=())
     tables: Tables | None = None
@@ -178,7 +182,8 @@ class Posterior:
 
         mean, variance = self._in_blocks(both, users, times)
         width = np.exp(self.row_features(users, items, times) @ self.widths) if len(self.widths) else np.ones(len(mean))
-        return Moments(mean, variance, width)
+        more = self.raised(variance, _count(self.user_counts, users)) if own else 0.0
+        return Moments(mean + more, variance, width)
 
     def row_features(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         """What the width of each pair hangs on (B, 6) float64."""
@@ -210,10 +215,8 @@ class Posterior:
         users, n_items = np.asarray(users), self.item_bias.shape[1]
         size = max(1, BLOCK // max(n_items, 1))
         blocks = [slice(a, a + size) for a in range(0, len(users), size)]
-        parts = [
-            self._moments_rows(users[at], None if times is None else times[at], own, spread or self.ordinal)
-            for at in blocks
-        ]
+        wanted = spread or self.ordinal or (own and self.selection != 0)
+        parts = [self._moments_rows(users[at], None if times is None else times[at], own, wanted) for at in blocks]
         if not parts:
             return Moments(*np.zeros((3, 0, n_items)))
         return Moments(*(np.concatenate(x) for x in zip(*parts, strict=True)))
@@ -232,8 +235,15 @@ class Posterior:
             return Moments(mean, squares, squares)
         more = self._spread(users, None, times)[:, None] + np.where(self.item_counts == 0, self._cold_spread[1], 0)
         kinds = self.sessions.kinds(users, times)[:, None]
-        width = factor(self.widths, _count(self.user_counts, users)[:, None], self.item_counts, kinds)
-        return Moments(mean, np.maximum(squares / self.n_samples - mean**2, 0) + more, width)
+        counts = _count(self.user_counts, users)[:, None]
+        variance = np.maximum(squares / self.n_samples - mean**2, 0) + more
+        width = factor(self.widths, counts, self.item_counts, kinds)
+        return Moments(mean + (self.raised(variance, counts) if own else 0.0), variance, width)
+
+    def raised(self, variance: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """What is added to f of rated pairs (…,), of users with so many ratings: see ``selection``."""
+        precision, noise = self.user_side.prior_precision[:, 0, 0], self.fit_noise
+        return self.selection * variance * left_open(counts, float(precision.mean()), float(noise.mean()))
 
     def centre(self, m: Moments) -> np.ndarray:
         """The guess for f of those moments (…,) -> (…,) float32: the mean, clipped, or the expected star."""
@@ -425,7 +435,9 @@ class Posterior:
         new = side == "user" and bool(self.sessions.effects.shape[1])
         kinds = np.full(len(rows), NEW) if new else self.sessions.kinds(rows, None)
         width = factor(self.widths, counts[0], counts[1], kinds)
-        return Moments(mean.mean(0), drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold), width)
+        variance = drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold)
+        more = self.raised(variance, counts[0]) if own else 0.0
+        return Moments(mean.mean(0) + more, variance, width)
 
     # Reasons ---------------------------------------------------------------------------------------------------
 
@@ -520,6 +532,7 @@ class Posterior:
             "ordinal": self.ordinal,
             "carry": self.sessions.carry,
             "widths": self.widths.tolist(),
+            "selection": self.selection,
             "held_out": dict(self.held_out),
             "notes": list(self.notes),
             "y_range": [x if np.isfinite(x) else None for x in self.y_range],  # JSON knows no infinity
@@ -552,6 +565,7 @@ class Posterior:
             ordinal=settings["ordinal"],
             y_range=(-np.inf if low is None else low, np.inf if high is None else high),
             widths=np.array(settings.get("widths", [])),
+            selection=float(settings.get("selection", 0.0)),
             held_out=dict(settings.get("held_out", {})),
             notes=tuple(settings["notes"]),
             tables=tables,

@@ -12,8 +12,7 @@ import numpy as np
 from ..errors import DataError, SettingError, UnknownIdError
 from ..interpret import Measure, nearest_items, nearest_users
 from ..interpret import top as top_rows
-from ..orders import Chance, Order, find_order, timed
-from ..orders import popularity as popular_chance
+from ..orders import Order, chance_of, find_order, timed
 from ..progress import Progress, Step, telling
 from ..ratings import Ratings
 from ..scorer import Asks, FoldsIn, Part, Ranks, check_rows, demand, offers
@@ -50,8 +49,8 @@ class Recommender:
         settings: the fit's settings, kept when saved.
         metrics: its measured errors, kept when saved.
         log: its training log, kept when saved.
-        chance: P(rated) for the order "liked", such as ``orders.taken`` of a model of clicks; by default an item's
-            share of the users. It is not saved with the model.
+        clicks: for the order "liked": a scorer of clicks that was fitted on who rated what, such as
+            ``fit_clicks(train)``; by default an item's share of the users is its P(rated). Kept when saved.
 
     Raises:
         DataError: if the scorer was fitted on other id tables.
@@ -66,13 +65,15 @@ class Recommender:
         settings: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         log: list[dict[str, Any]] | None = None,
-        chance: Chance | None = None,
+        clicks: Ranks | None = None,
     ):
         check(Recommender.__init__, {"settings": settings, "metrics": metrics, "log": log})
         self.scorer, self.train = scorer, train
         self.settings, self.metrics, self.log = dict(settings or {}), dict(metrics or {}), log
         check_rows(scorer, train, "train")
-        self.record, self.chance = Record(train), chance
+        if clicks is not None:
+            check_rows(clicks, train, "train")
+        self.record, self.clicks = Record(train), clicks
         self._orders: dict[tuple[str, float | None], Order] = {}
         self._folds = Folds()
 
@@ -297,7 +298,7 @@ class Recommender:
         """What is asked of every list, checked; an order is made once for each threshold."""
         check_order(order, like, self.train)
         if (order, like) not in self._orders:
-            self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.chance)
+            self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.clicks)
         return wish_of(n, self.scorer, self._orders[order, like], self.record, dials, filters, choice)
 
     def _blocks(
@@ -316,7 +317,7 @@ class Recommender:
         allowed = wish.filters.allowed.copy()
         if not wish.filters.keep_seen:
             allowed[known.rows] = False
-        best = top_rows(finite(wish.order.part(part)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
+        best = top_rows(finite(wish.order.part(part, known.rows)), np.flatnonzero(allowed), wish.dials.depth(wish.n))
         if any(wish.dials):
             best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
         note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
@@ -421,7 +422,7 @@ class Recommender:
         allowed = filters.allowed.copy()
         allowed[known.rows] = False
         items = np.flatnonzero(allowed)
-        chance = self.chance or popular_chance(self.train)
+        chance = chance_of(self.train, self.clicks)
         gain, p = gains_and_chances(self.scorer, self.train, known, items, chance, row, self._noise)
         best = np.argsort(-finite(gain * p), kind="stable")[:n]
         rows = items[best]
@@ -529,7 +530,8 @@ class Recommender:
         """Write everything to a folder (see ``storage``); an older model there is replaced in one step."""
         from .. import storage
 
-        return storage.save(folder, self.scorer, self.train, settings=self.settings, metrics=self.metrics, log=self.log)
+        kept = {"settings": self.settings, "metrics": self.metrics, "log": self.log, "clicks": self.clicks}
+        return storage.save(folder, self.scorer, self.train, **kept)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -541,7 +543,7 @@ class Recommender:
         from .. import storage
 
         s = storage.load(folder)
-        return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log)
+        return cls(s.scorer, s.ratings, settings=s.settings, metrics=s.metrics, log=s.log, clicks=s.clicks)
 
 
 def _near_note(id: Id, count: int, found: int, n: int, what: str) -> str | None:

@@ -55,12 +55,12 @@ def gains_and_chances(
     Returns:
         (m,) float64 each.
     """
-    every = chance(np.array([user]))[0].astype(np.float64)
+    every = chance.newcomer(known.rows) if user < 0 else chance.every(np.array([user]))[0]
     if offers(scorer, Asks):
         gain = scorer.gains((known.rows, known.values), items, train.item_counts / max(len(train), 1), noise)
     else:
         gain = divisive(train)[items]
-    return gain, every[items]
+    return gain, np.minimum(every[items].astype(np.float64), 1)
 
 
 def noise_of(scorer: Ranks, train: Ratings) -> float:

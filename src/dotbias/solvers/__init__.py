@@ -8,5 +8,6 @@ from .ease import ease
 from .gibbs import gibbs, posterior_nbytes
 from .implicit_als import implicit_als
 from .sgd import sgd
+from .who_rates import fit_clicks
 
-__all__ = ["als", "auto", "bpr", "ease", "gibbs", "implicit_als", "posterior_nbytes", "sgd"]
+__all__ = ["als", "auto", "bpr", "ease", "fit_clicks", "gibbs", "implicit_als", "posterior_nbytes", "sgd"]

@@ -34,7 +34,7 @@ from ._clicks import check_clicks, check_valid, clicks_by_row, ndcg, weights_of
 from ._columns import counts, frozen
 from ._compile import announce_compile
 from ._passes import Watch, run
-from ._threads import sharing
+from ._threads import one_thread_blas, sharing
 
 START_SD = 0.1  # of the first factors, over √K (Rendle et al. 2021, section 4)
 PARTS = 256  # of the work: many times the threads
@@ -202,7 +202,8 @@ class ClickAlternation:
             Σ c (1 - z)² + unseen Σ_all z² + Σ ridge ‖X - prior‖².
         """
         assert self.objective.confidence is not None
-        sizes, vectors = np.linalg.eigh(kernels.gram(other))
+        with one_thread_blas():
+            sizes, vectors = np.linalg.eigh(kernels.gram(other))
         turned = np.ascontiguousarray(vectors[:, ::-1], np.float32)
         kernels.turn(other, turned)
         kernels.turn(X, turned)

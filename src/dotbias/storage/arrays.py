@@ -254,6 +254,7 @@ SETTINGS: dict[str, dict[str, Check]] = {
         "noise": is_number,
         "star_noise": is_number,
         "carry?": is_number,
+        "selection?": is_number,
         "held_out?": lambda x: isinstance(x, dict) and all(map(is_number, x.values())),
         "widths?": lambda x: isinstance(x, list) and len(x) in (0, 6) and all(map(is_number, x)),
         "ordinal": lambda x: isinstance(x, bool),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelFileError, SettingError
 
-FORMAT = 1
+FORMAT = 2  # 2: a second scorer, of clicks
 MANIFEST = "manifest.json"
 BLOBS = "blobs"
 LOADERS = {
@@ -24,7 +24,8 @@ LOADERS = {
     "popular": "dotbias.baselines:Popular",
 }
 TABLES = ("user_ids", "item_ids", "interactions")  # every model has these, and "weights"
-OPTIONAL = ("user_table", "item_table", "log")
+OPTIONAL = ("user_table", "item_table", "log", "clicks")
+WEIGHTS = ("weights", "clicks")  # the others are tables
 _SEAL = re.compile(rb',\n "seal": "[0-9a-f]{64}"\n}\Z')
 
 
@@ -94,13 +95,17 @@ def _check_fields(manifest: dict[str, Any], where: Path) -> None:
     for field in ("n_ratings", "n_users", "n_items"):
         if type(n := manifest["data"].get(field)) is not int or n < 0:
             raise refuse(f"{field} is {n!r}")
-    if not isinstance(manifest.get("kind"), str) or manifest["kind"] not in LOADERS:
-        raise refuse(f"the kind {manifest.get('kind')!r} has no loader")
+    clicks = manifest.get("clicks", {"kind": manifest.get("kind"), "scorer": {}})
+    for kind in (manifest.get("kind"), clicks.get("kind") if isinstance(clicks, dict) else None):
+        if not isinstance(kind, str) or kind not in LOADERS:
+            raise refuse(f"the kind {kind!r} has no loader")
     roles = set(manifest["blobs"])
+    if ("clicks" in manifest) != ("clicks" in roles) or not isinstance(clicks.get("scorer"), dict):
+        raise refuse("the scorer of clicks is not whole")
     if not {"weights", *TABLES} <= roles <= {"weights", *TABLES, *OPTIONAL}:
         raise refuse(f"the blobs are {sorted(roles)}")
     for role, blob in manifest["blobs"].items():
-        suffix = "safetensors" if role == "weights" else "parquet"
+        suffix = "safetensors" if role in WEIGHTS else "parquet"
         named = isinstance(blob, dict) and isinstance(blob.get("sha256"), str) and type(blob.get("size")) is int
         if not named or not re.fullmatch(r"[0-9a-f]{64}", blob["sha256"]) or blob["size"] < 0:
             raise refuse(f"the entry of {role} is {blob!r}")

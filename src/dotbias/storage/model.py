@@ -49,6 +49,7 @@ class StoredModel:
         metrics: its measured errors, as saved.
         log: training log, a dict per epoch (keys without a value left out), or None.
         manifest: the manifest itself: format, dotbias, kind, created, data …
+        clicks: a second scorer, of who rated what, or None.
     """
 
     scorer: Any
@@ -57,6 +58,7 @@ class StoredModel:
     metrics: dict[str, Any]
     log: list[dict[str, Any]] | None
     manifest: dict[str, Any]
+    clicks: Any = None
 
 
 # Saving --------------------------------------------------------------------------------------------------------
@@ -70,6 +72,7 @@ def save(
     settings: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     log: Sequence[Mapping[str, Any]] | None = None,
+    clicks: Scorer | None = None,
 ) -> Path:
     """Write a model, or replace the one in ``folder``; a crash at any moment leaves the old or the new one.
 
@@ -80,6 +83,7 @@ def save(
         settings: the fit's settings (numbers, text, lists; numpy scalars too), for people and for a refit.
         metrics: its measured errors, such as ``Report.to_dict()``.
         log: training log, a flat dict per epoch.
+        clicks: a second scorer, of who rated what, for the order of lists.
 
     Returns:
         The folder.
@@ -92,8 +96,8 @@ def save(
     folder = as_path(folder)
     check(save, {"settings": settings, "metrics": metrics, "log": log})
     check_rows(scorer, ratings, "ratings")
-    state = _state_of(scorer, ratings)
-    blobs = _encode(state, ratings, log)
+    state, second = _state_of(scorer, ratings), None if clicks is None else _state_of(clicks, ratings)
+    blobs = _encode(state, second, ratings, log)
     manifest = {
         "format": FORMAT,
         "dotbias": version(),
@@ -102,6 +106,7 @@ def save(
         "settings": dict(settings or {}),
         "metrics": dict(metrics or {}),
         "scorer": state.settings,
+        **({"clicks": {"kind": second.kind, "scorer": second.settings}} if second else {}),
         "data": _describe(ratings),
         "blobs": {role: {"file": f, "sha256": _stem(f), "size": len(b)} for role, (f, b) in blobs.items()},
     }
@@ -142,11 +147,10 @@ def _state_of(scorer: Any, ratings: Ratings) -> State:
     return state
 
 
-def _encode(state: State, ratings: Ratings, log: Sequence[Mapping[str, Any]] | None) -> dict[str, tuple[str, bytes]]:
+def _encode(
+    state: State, clicks: State | None, ratings: Ratings, log: Sequence[Mapping[str, Any]] | None
+) -> dict[str, tuple[str, bytes]]:
     """Role -> (file within the folder, content)."""
-    from safetensors.numpy import save as to_safetensors
-
-    arrays = {name: np.asarray(a, order="C") for name, a in state.arrays.items()}
     columns = {"user": ratings.users, "item": ratings.items, "value": ratings.values, "time": ratings.times}
     columns |= {"count": ratings.counts, "cold": ratings.cold}
     tables = {
@@ -157,8 +161,14 @@ def _encode(state: State, ratings: Ratings, log: Sequence[Mapping[str, Any]] | N
         "item_table": ratings.item_table,
         "log": pl.from_dicts([dict(row) for row in log], infer_schema_length=None) if log else None,
     }
-    blobs = {"weights": _named(to_safetensors(arrays), "safetensors")}
+    blobs = {"weights": _weights(state), **({"clicks": _weights(clicks)} if clicks else {})}
     return blobs | {k: _named(_to_parquet(t, k), "parquet") for k, t in tables.items() if t is not None}
+
+
+def _weights(state: State) -> tuple[str, bytes]:
+    from safetensors.numpy import save as to_safetensors
+
+    return _named(to_safetensors({name: np.asarray(a, order="C") for name, a in state.arrays.items()}), "safetensors")
 
 
 def _to_parquet(table: pl.DataFrame, role: str) -> bytes:
@@ -238,16 +248,16 @@ def _manifest_bytes(folder: Path) -> bytes:
 
 
 def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
-    from safetensors.numpy import load as from_safetensors
-
-    loader, data = _find_loader(manifest["kind"]), manifest["data"]
+    scorers = {"weights": (manifest["kind"], manifest["scorer"])}
+    if "clicks" in manifest:
+        scorers["clicks"] = manifest["clicks"]["kind"], manifest["clicks"]["scorer"]
+    loaders, data = {role: _find_loader(kind) for role, (kind, _) in scorers.items()}, manifest["data"]
     blobs = {role: read(folder, blob) for role, blob in manifest["blobs"].items()}
     try:
-        arrays = from_safetensors(blobs.pop("weights"))
-        check_arrays(manifest["kind"], arrays, manifest["scorer"], data["n_users"], data["n_items"])
+        arrays = {role: _arrays(blobs.pop(role), *scorers[role], data) for role in scorers}
         tables = {role: _table(role, content, data) for role, content in blobs.items()}
         ratings = _ratings(tables, data)
-        scorer = loader.from_state(arrays, manifest["scorer"], ratings.tables)
+        found = {r: loaders[r].from_state(arrays[r], scorers[r][1], ratings.tables) for r in scorers}
     except FileError as e:  # too large for this machine, as far as we know
         raise ModelFileError(f"the model in {folder}: {e.what}", hint=e.hint) from e
     except Exception as e:  # whole by its hashes, yet not readable: say so, whatever the parser raised
@@ -261,7 +271,17 @@ def _load(folder: Path, manifest: dict[str, Any]) -> StoredModel:
         if "log" in tables
         else None
     )
-    return StoredModel(scorer, ratings, manifest["settings"], manifest["metrics"], log, manifest)
+    kept = manifest["settings"], manifest["metrics"], log, manifest
+    return StoredModel(found["weights"], ratings, *kept, found.get("clicks"))
+
+
+def _arrays(content: bytes, kind: str, settings: dict[str, Any], data: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a scorer, checked."""
+    from safetensors.numpy import load as from_safetensors
+
+    arrays = from_safetensors(content)
+    check_arrays(kind, arrays, settings, data["n_users"], data["n_items"])
+    return arrays
 
 
 def _table(role: str, content: bytes, data: dict[str, Any]) -> pl.DataFrame:

@@ -9,11 +9,14 @@ import numpy as np
 
 from ...features import SHRINK
 from ...posterior import Posterior, SessionPosterior, SidePosterior
+from ...posterior.selection import strength
 from ...trace import Trace
 from .prepare import Prepared
 from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
 from .widths import CARRY, Parts, Stated, state
+
+FEW = 10  # samples that say how strongly people choose what they like
 
 
 def posterior(prepared: Prepared, runs: list[GibbsRun], notes: Sequence[str]) -> Posterior:
@@ -42,7 +45,7 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     if prepared.settings.ordinal and not len(cutpoints):
         cutpoints = np.mean(arrays["cutpoints"], 0)
     counts = [np.diff(side.starts).astype(np.int32) for side in problem.sides[:2]]
-    return Posterior(
+    found = Posterior(
         mean=arrays["mean"],
         user_bias=arrays["user_bias"],
         item_bias=arrays["item_bias"],
@@ -64,6 +67,9 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
         held_out=dict(stated.kinds),
         tables=prepared.train.tables,
     )
+    few = found.thin(FEW)
+    users = few.user_rows(np.arange(few.users.shape[1]))
+    return replace(found, selection=strength(*users, few.items, problem.columns[:2]))
 
 
 def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.ndarray]) -> SidePosterior:

@@ -7,6 +7,8 @@
 - ML-1M, ratings of 4 and more, a random tenth held out: full ranking, every fitter at its defaults.
 - Ranking all of Gowalla, 64 factors, every measure of lists: seconds and memory. A newcomer of 5 clicks among 40,000
   items: fold-in and the ten best.
+- peers: beside implicit, LensKit and Cornac on the last of these, at most 20 settings each.
+- passes: seconds of a pass of implicit_als and bpr beside implicit's.
 - With ``--scale``: planted clicks of 1 M users and 100 k items, 100 M of them: memory, and seconds a pass.
 """
 
@@ -32,10 +34,11 @@ from dotbias.metrics import METRICS
 from dotbias.scorer import Ranks
 from dotbias.solvers import implicit_als
 
-from .accuracy import machine, replace
-from .scale import Memory
+from ..accuracy import machine, replace
+from ..scale import Memory
+from . import passes, peers
 
-SECTIONS = ("ncf", "gowalla", "ml-1m", "speed")
+SECTIONS = ("ncf", "gowalla", "ml-1m", "speed", "peers", "passes")
 RNGS = range(5)
 RECIPE = {"n_factors": 192, "n_epochs": 12, "unseen": 0.3, "reg": 0.007}  # irspack's, of Rendle et al. 2021
 GOWALLA = {"n_factors": 1024, "n_epochs": 12, "unseen": 0.03, "reg": 0.0025}  # of 18 settings on a tenth of train
@@ -56,9 +59,10 @@ def main() -> None:
     parser.add_argument("--step", nargs="*", help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.step:
-        print(json.dumps(STEPS[a.step[0]](*map(int, a.step[1:]))))
+        print(json.dumps(STEPS[a.step[0]](*(int(x) if x.isdecimal() else x for x in a.step[1:]))))
         return
     write = {"ncf": ncf, "gowalla": gowalla, "ml-1m": movielens, "speed": speed}
+    write |= {"peers": partial(peers.table, shown), "passes": partial(passes.table, shown)}
     for name in a.only:
         put(a.write, name, write[name]())
     if a.scale:
@@ -168,7 +172,7 @@ def movielens() -> str:
 
 def apart(*step: object) -> dict:
     """What a process of its own finds."""
-    command = [sys.executable, "-m", "bench.implicit", "--step", *map(str, step)]
+    command = [sys.executable, "-m", "bench", "implicit", "--step", *map(str, step)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
@@ -259,7 +263,7 @@ def scale() -> str:
     return "\n".join([*lines, ""])
 
 
-STEPS: dict[str, Callable[..., dict]] = {"ranking": rank_all, "newcomer": newcomers, "many": fit_many}
+STEPS: dict[str, Callable[..., dict]] = {"ranking": rank_all, "newcomer": newcomers, "many": fit_many, "pass": passes.one_run}
 
 
 if __name__ == "__main__":
