@@ -126,3 +126,11 @@ def test_ids_that_train_does_not_name():
 def test_one_of_them_is_paired_with_each():
     assert REC.predict(11, ["a1", "a2"]) == REC.predict([11, 11], ["a1", "a2"])
     assert REC.predict([11, 12], "a1") == REC.predict([11, 12], ["a1", "a1"])
+
+
+def test_a_whole_title_is_found_among_longer_ones():
+    for text in ("Item 1", "item 1 (1951)", "a1"):  # Item 11 … Item 19 have it as a part
+        assert REC.find_item(text) == "a1"
+    for text in ("Heat", "Twin", "tem"):
+        with pytest.raises(DataError, match=f"titles contain '{text}'"):
+            REC.find_item(text)

@@ -22,7 +22,7 @@ from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUse
 from .dials import Dials, chosen_again
 from .filters import Filters
 from .folds import Folds
-from .histories import Known, item_row, read
+from .histories import SEVERAL, Known, item_row, read
 from .lists import Found, Wish, finite, in_blocks, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
 from .predictions import of_newcomer, of_pairs, without
@@ -494,10 +494,10 @@ class Recommender:
         return answer
 
     def find_item(self, text: str) -> Id:
-        """The id of an item, by its id or by a part of its title that no other title has.
+        """The id of an item, by its id, its title (with or without the year), or a part of it that no other title has.
 
         Args:
-            text: an id as text, or a part of a title; case does not matter.
+            text: an id as text, a title, or a part of one; case does not matter.
 
         Raises:
             UnknownIdError: if it is neither.
@@ -508,6 +508,8 @@ class Recommender:
             raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
         if (typed := ids.typed(text)) in ids:
             return typed
+        if (whole := self.record.titles.row_of.get(text.strip().casefold(), SEVERAL)) != SEVERAL:
+            return ids[whole]
         found = [r for r, title in enumerate(self.record.item_titles) if title and text.casefold() in title.casefold()]
         if len(found) > 1:
             shown = ", ".join(f"{ids[r]} {self.record.item_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
