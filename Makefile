@@ -7,10 +7,17 @@ ifneq ($(wildcard ../shared/data),)
 export DOTBIAS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test fast lint types unit bench docs clean
+# The lesson's edition where it is at hand, else its publisher's latest.
+APP_DATA := $(if $(wildcard $(DOTBIAS_DATA)/ml-latest-small-2016),ml-latest-small-2016,ml-latest-small)
+
+.PHONY: app demo test fast lint types unit bench docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dotbias demo
+
+app: $(VENV)/.web # a model of MovieLens small, and the app; the address is printed
+	test -f app/model/manifest.json || $(BIN)/dotbias fit $(APP_DATA) --fitter gibbs -o app/model
+	$(BIN)/dotbias serve app/model
 
 test: lint types unit
 
@@ -42,10 +49,16 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "Installed. Now the main job, on real data:"
 	@touch $@
 
+$(VENV)/.web: pyproject.toml constraints.txt
+	@echo "Making an environment in $(VENV), and installing dotbias with fastapi: a minute or so, once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[web]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.web
 
 $(VENV)/.docs: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,4 +66,4 @@ $(VENV)/.docs: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo site .pytest_cache .ruff_cache
+	rm -rf $(VENV) app demo site .pytest_cache .ruff_cache

@@ -41,6 +41,7 @@ WHOLE = {  # modules that `make fast` leaves out: other programs, whole commands
     *("test_cli", "test_cli_files", "test_cli_show", "test_cli_stop", "test_plots", "test_export", "test_odd_input"),
     *("test_datasets", "test_gradient", "test_learner_bits", "test_gibbs_bits", "test_gibbs_run", "test_threads"),
     *("test_lesson5_notebook", "test_lesson5_learner", "test_lesson5_bits", "test_checkpoint", "test_gibbs_package"),
+    *("test_web", "test_web_browser", "test_web_serve", "test_web_store", "test_web_views"),
     *("test_sgd", "test_workbook_numbers", "test_gibbs_fit", "test_choice", "test_popularity", "test_passes"),
 }
 

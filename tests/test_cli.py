@@ -27,6 +27,7 @@ COMMANDS = [
     "update",
     "plot",
     "export",
+    "serve",
     "lr-find",
     "sheet",
     "doctor",

@@ -19,7 +19,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
     4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],
     5: ["learner", "gradient", "classifier", "fitters"],
     6: ["orders", "evaluation", "interpret", "storage", "recommender", "export"],
-    7: ["experiments", "web", "workbook", "plots", "lesson5", "report", "cli", "__main__"],
+    7: ["experiments", "workbook", "web", "plots", "lesson5", "report", "cli", "__main__"],
 }
 PLACE = {module: (row, k) for row, modules in ROWS.items() for k, module in enumerate(modules)}
 NEEDS_TORCH = {

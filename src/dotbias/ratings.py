@@ -217,6 +217,42 @@ class Ratings:
         return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
 
     @classmethod
+    def from_sql(
+        cls,
+        url: str,
+        *,
+        table: str | None = None,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        rating: str | int | Literal[False] | None = None,
+        time: str | int | Literal[False] | None = None,
+        count: str | int | Literal[False] | None = None,
+        duplicates: Duplicates | None = None,
+        y_range: tuple[float, float] | None = None,
+        like: Ratings | None = None,
+        user_table: Any = None,
+        item_table: Any = None,
+    ) -> Ratings:
+        """Ratings from a table of a database, such as the app's store; needs the extra ``web``.
+
+        Text ids that all print as whole numbers (1, not 01) are numbers, as in a text file.
+
+        Args:
+            url: ``sqlite:///ratings.db`` or ``postgresql://user:password@host/name``, as SQLAlchemy writes them.
+            table: the table or view, ``schema.name`` where it is in another schema; by default ``ratings``, or the
+                only one there is.
+
+        Other arguments and errors as in :meth:`from_csv`.
+
+        Raises:
+            FileError: where the database cannot be opened or read.
+            MissingExtraError: where SQLAlchemy or the driver is not installed.
+        """
+        columns = {"user": user, "item": item, "rating": rating, "time": time, "count": count}
+        source = readers.read_sql(url, table, columns)
+        return cls._from_source(source, duplicates, y_range, like)._with_tables(user_table, item_table)
+
+    @classmethod
     def from_sparse(
         cls, matrix: Any, *, implicit: bool = False, counts: bool = False, y_range: tuple[float, float] | None = None
     ) -> Ratings:

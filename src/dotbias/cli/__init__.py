@@ -40,6 +40,7 @@ from . import (
     recommend,
     refit,
     search,
+    serve,
     sheet,
     update,
     use,
@@ -83,6 +84,7 @@ app.command("refit")(refit.refit)
 app.command("update")(update.update)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("lr-find")(lr_find.lr_find)
 app.command("sheet")(sheet.sheet)
 app.command("doctor")(doctor.doctor)

@@ -48,6 +48,7 @@ class Reading(NamedTuple):
         bool | None,
         _option("--lists/--no-lists", "Each line is a user and then items, between spaces.", show_default=False),
     ] = None
+    table: Annotated[str | None, _option("--table", "Of a database, the table; by default ratings.")] = None
     time: Annotated[str | None, _option("--time", "Column of times.")] = None
     no_time: Annotated[bool, _option("--no-time", "Leave the times out.")] = False
     separator: Annotated[str | None, _option("--separator", "Between columns: , ; | :: or tab.")] = None
@@ -78,6 +79,7 @@ class Reading(NamedTuple):
         given = {
             **{role: _column(getattr(self, role)) for role in ("user", "item", "rating", "time", "count")},
             "lists": self.lists,
+            "table": self.table,
             "separator": SEPARATORS.get(self.separator or "", self.separator),
             "header": self.header,
             "y_range": None if self.scale is None else scale(self.scale),

@@ -12,7 +12,7 @@ from ..errors import install_command
 from ._options import Json
 from ._show import Page
 
-EXTRAS = {"torch": "torch", "matplotlib": "plot", "seaborn": "plot", "xlsxwriter": "xlsx"}
+EXTRAS = {"torch": "torch", "matplotlib": "plot", "seaborn": "plot", "xlsxwriter": "xlsx", "fastapi": "web"}
 BASE = ("numpy", "polars", "numba", "scipy", "safetensors")
 
 

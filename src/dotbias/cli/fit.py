@@ -31,7 +31,7 @@ HELP = (
 
 @reads_data
 def fit(
-    data: Annotated[str, typer.Argument(help="A catalogue name (ml-100k), a folder, or a file.")],
+    data: Annotated[str, typer.Argument(help="A catalogue name (ml-100k), a folder, a file, or a database's URL.")],
     reading: Reading,
     test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings.")] = None,
     split: Annotated[
@@ -66,6 +66,8 @@ def fit(
     [bold]Example:[/] dotbias fit ratings.csv -o model
 
     [bold]Example:[/] dotbias fit ml-100k --split u1 --fitter dot_bias --set n_factors=30 --json
+
+    [bold]Example:[/] dotbias fit sqlite:///ratings.db --items movies.csv -o model
     """
     _check(test, split, fitter, settings, budget)
     if out is not None:

@@ -15,7 +15,7 @@ from .. import split
 from ..errors import DataError, SettingError, did_you_mean
 from ..files import as_path, exists
 from ..ratings import Ratings
-from ..readers import neighbours, read_table
+from ..readers import is_url, neighbours, read_table
 from .downloads import Progress, find
 from .entries import CATALOGUE, OWN, Entry, entry, is_file, ratings_file, split_files
 
@@ -154,8 +154,9 @@ def resolve(
     """Ratings from whatever a person types: a catalogue name, a folder that holds ratings, a file, a pipe.
 
     Args:
-        data: such as "ml-100k", "my/folder", "ratings.csv.gz", "ratings.parquet", "-" (standard input). A catalogue
-            name is never read as a path: write "./ml-100k" for a folder of that name.
+        data: such as "ml-100k", "my/folder", "ratings.csv.gz", "ratings.parquet", "-" (standard input),
+            "sqlite:///ratings.db" or another URL of a database. A catalogue name is never read as a path: write
+            "./ml-100k" for a folder of that name.
         offline: never download.
         progress: as in :func:`find`.
         reading: passed to ``Ratings.from_csv`` or ``from_parquet`` (files and folders only): columns, separator,
@@ -165,6 +166,12 @@ def resolve(
         DataError: if it is none of these, with a near miss; else as the reader.
         SettingError: for reading settings beside a catalogue name, or that its file has no use for.
     """
+    if is_url(str(data)):
+        return _read_database(str(data), **reading)
+    if (table := reading.pop("table", None)) is not None:
+        raise SettingError(
+            f"there is no table {table!r} in {data}.", hint="only a database has tables: sqlite:///FILE."
+        )
     name, path = str(data), as_path(data)
     if name in CATALOGUE:
         if reading:
@@ -220,6 +227,14 @@ def _read_file(path: Path, **reading: Any) -> Ratings:
     if useless:
         raise SettingError(f"{useless[0]} cannot be set for {path.name}.", hint="it is for text files.")
     return Ratings.from_parquet(path, **reading)
+
+
+def _read_database(url: str, **reading: Any) -> Ratings:
+    """A table of a database."""
+    useless = [name for name in (*TEXT_ONLY, "lists") if reading.pop(name, None) is not None]
+    if useless:
+        raise SettingError(f"{useless[0]} cannot be set for a database.", hint="it is for text files.")
+    return Ratings.from_sql(url, **reading)
 
 
 def _with_items(ratings: Ratings, path: Path) -> Ratings:

@@ -6,6 +6,7 @@ numbers. It meets models through ``factors()`` alone, knows no file and draws no
 
 from .biases import Bias, item_biases, user_biases
 from .components import Canonical, Components, canonical, components, course_components
+from .divisive import Divided, divisive
 from .listing import Listing
 from .nearest import SHRINK, Measure, Neighbour, nearest, nearest_items, nearest_users, top
 from .terms import Decomposition, Term, explain
@@ -16,6 +17,7 @@ __all__ = [
     "Canonical",
     "Components",
     "Decomposition",
+    "Divided",
     "Listing",
     "Measure",
     "Neighbour",
@@ -23,6 +25,7 @@ __all__ = [
     "canonical",
     "components",
     "course_components",
+    "divisive",
     "explain",
     "item_biases",
     "nearest",

@@ -275,7 +275,9 @@ class Posterior:
         return bias, factors
 
     def item_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each item: bias (S, B) and factors (S, B, K)."""
+        """Each item: bias (S, B) and factors (S, B, K), not to be written to."""
+        if len(rows) == self.item_bias.shape[1] and np.array_equal(rows, np.arange(len(rows))):
+            return self.item_bias, self.items  # all of them: as they are, not copied
         return _rows(rows, self.item_bias, self.items, self._stranger_item)
 
     @property

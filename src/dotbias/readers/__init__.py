@@ -14,6 +14,7 @@ from . import parquet, times
 from .columns import NAMES, Columns, Source, check_values, checked_range, choose_columns, clean, recognise
 from .lists import is_lists, read_lists
 from .opening import neighbours, open_text
+from .sql import is_url, read_sql
 from .tables import (
     TITLES,
     align_table,
@@ -40,6 +41,7 @@ __all__ = [
     "choose_columns",
     "clean",
     "guarded",
+    "is_url",
     "native_columns",
     "neighbours",
     "open_sheet",
@@ -48,6 +50,7 @@ __all__ = [
     "read_csv",
     "read_frame",
     "read_parquet",
+    "read_sql",
     "read_table",
     "recognise",
     "times",

@@ -21,6 +21,7 @@ from ..times import Times, as_times
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
 from .dials import Dials, chosen_again
 from .filters import Filters
+from .folds import Folds
 from .histories import SEVERAL, Known, item_row, read, read_raters
 from .lists import Found, Wish, finite, in_blocks, list_to, lists_of
 from .names import Unknown, is_many, paired, plain, rows_of
@@ -77,6 +78,7 @@ class Recommender:
             check_rows(clicks, train, "train")
         self.record, self.clicks, self.n_since_fit = Record(train), clicks, n_since_fit
         self._orders: dict[tuple[str, float | None], Order] = {}
+        self._folds = Folds()
 
     def __repr__(self) -> str:
         since = f", {100 * self.share_since_fit:.2g} % of them since the fit" if self.n_since_fit else ""
@@ -142,7 +144,7 @@ class Recommender:
         hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
         scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
         known = read(history, self.train, self.record.titles)
-        return scorer.fold_in_user(known.rows, known.values), known
+        return self._folds.part(scorer, known), known
 
     # Recommending ----------------------------------------------------------------------------------------------
 
