@@ -81,7 +81,7 @@ def check(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
     Raises:
         SettingError: for the first that does not, naming it, its value and the default.
     """
-    parameters = inspect.signature(function).parameters
+    parameters = _signature(function).parameters
     for name, value in given.items():
         hint = annotation(function, name)
         if name in parameters and not fits(value, hint):
@@ -92,6 +92,12 @@ def check(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
             raise SettingError(f"{name} is {value!r}; it must be {describe(hint)}.", hint=known)
 
 
+@functools.lru_cache(512)  # requests of a server check the same few, again and again
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+@functools.lru_cache(512)
 def annotation(function: Callable[..., Any], name: str) -> Any:
     """The annotation of one argument, resolved; Any where it has none, or names what is imported for typing only."""
     function = inspect.unwrap(function)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from ..recommender.answers import Id
 from ..recommender.reasons import Explanation
-from ..scorer import Bilinear, FoldsIn, offers
+from ..scorer import Bilinear, FoldsIn, Sampled, offers
 from . import shapes
 from .refusals import RefusedError
 from .service import Caller, Served, Service, Whose, as_id, caller_of, item_id, keep, row_of, service_of, whose
 
 router = APIRouter(prefix="/api", responses={"4XX": {"model": shapes.Refusal, "description": "What is wrong."}})
+QUICK = 50_000  # items of a model whose lists take a millisecond or two
 ByService = Annotated[Service, Depends(service_of)]
 ByCaller = Annotated[Caller, Depends(caller_of)]
 Named = Annotated[str, Query(min_length=1, max_length=300, description="an item's id")]
@@ -80,19 +83,15 @@ def predict(asked: shapes.PredictAsked, service: ByService, caller: ByCaller) ->
     return shapes.Predictions(predictions=[shapes.Predicted(item_id=i, **p._asdict()) for i, p in rows])
 
 
-@router.post("/recommend", tags=["answers"])
-def recommend(asked: shapes.RecommendAsked, service: ByService, caller: ByCaller) -> shapes.Recommendations:
+@router.post("/recommend", tags=["answers"], response_model=shapes.Recommendations)
+async def recommend(asked: shapes.RecommendAsked, service: ByService, caller: ByCaller) -> Response:
     """The items that are most likely rated and liked, best first."""
     served = service.served
-    who = whose(service, served, asked, caller)
-    found = served.model.recommend(n=asked.n, **who.arguments(), **_wishes(served, asked, who))
-    listed = [_recommended(served, r) for r in found]
-    if asked.intervals and listed and _has_intervals(served):
-        for r, p in zip(listed, _predicted(served, who, [r.item_id for r in listed], "raise"), strict=True):
-            r.low, r.high = p.low, p.high
-    for r in listed if asked.reasons and _rated(who) else ():
-        r.because = _reasons(_explained(served, who, r.item_id, asked.reasons))
-    return shapes.Recommendations(items=listed, note=found.note, order=found.order)
+    if _is_quick(served, asked, caller):  # a thread would take as long as the list
+        found = _list(service, served, asked, caller)
+    else:
+        found = await run_in_threadpool(_list, service, served, asked, caller)
+    return Response(found.model_dump_json(), media_type="application/json")  # valid as made: not checked again
 
 
 @router.post("/explain", tags=["answers"])
@@ -130,6 +129,26 @@ def ratings(said: shapes.RatingsIn, service: ByService, caller: ByCaller) -> sha
 
 
 # What they are made of -----------------------------------------------------------------------------------------
+
+
+def _is_quick(served: Served, asked: shapes.RecommendAsked, caller: Caller) -> bool:
+    """Whether a list waits for no database, and other requests can wait for it."""
+    reads_store = asked.me or caller.trusted
+    dear = asked.reasons or asked.diversity or asked.genres or asked.n > 100
+    small = served.model.train.n_items <= QUICK and not offers(served.model.scorer, Sampled)
+    return small and not reads_store and not dear
+
+
+def _list(service: Service, served: Served, asked: shapes.RecommendAsked, caller: Caller) -> shapes.Recommendations:
+    who = whose(service, served, asked, caller)
+    found = served.model.recommend(n=asked.n, **who.arguments(), **_wishes(served, asked, who))
+    listed = [_recommended(served, r) for r in found]
+    if asked.intervals and listed and _has_intervals(served):
+        for r, p in zip(listed, _predicted(served, who, [r.item_id for r in listed], "raise"), strict=True):
+            r.low, r.high = p.low, p.high
+    for r in listed if asked.reasons and _rated(who) else ():
+        r.because = _reasons(_explained(served, who, r.item_id, asked.reasons))
+    return shapes.Recommendations(items=listed, note=found.note, order=found.order)
 
 
 def _scale(served: Served) -> shapes.Scale | None:

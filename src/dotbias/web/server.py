@@ -52,7 +52,9 @@ def serve(app: ASGIApp, listener: socket.socket, *, proxied: bool = False) -> No
         proxied: believe X-Forwarded-Proto and -For of a proxy on this machine.
     """
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
     more = {"server_header": False, "timeout_keep_alive": 30, "timeout_graceful_shutdown": 10}
     config = uvicorn.Config(app, log_level="warning", proxy_headers=proxied, **more)  # type: ignore[arg-type]
-    uvicorn.Server(config).run(sockets=[listener])
+    with threadpool_limits(1, "blas"):  # matrices are small, and requests many
+        uvicorn.Server(config).run(sockets=[listener])

@@ -31,6 +31,7 @@ class Served:
     def __init__(self, model: Recommender, number: int = 1):
         self.model, self.number = model, number
         self.shelf = Shelf(model)
+        _ = model.record.by_user  # sorted now: a search through all ratings takes as long as the rest of a list
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -111,14 +112,14 @@ class Whose(NamedTuple):
         return {"users": self.user} if self.history is None else {"history": self.history}
 
 
-def service_of(request: Request) -> Service:
-    """The service of the app that is asked."""
+async def service_of(request: Request) -> Service:
+    """The service of the app that is asked. (``async``, or FastAPI asks a thread.)"""
     return request.app.state.service
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who asks, by cookie and token."""
-    service = service_of(request)
+    service = await service_of(request)
     visitor = visitors.read_cookie(request.cookies.get(visitors.COOKIE), service.key)
     return Caller(visitor, visitors.has_token(request.headers, service.token))
 
