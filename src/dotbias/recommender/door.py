@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 
-from ..errors import DataError, SettingError, UnknownIdError
-from ..interpret import Measure, nearest_items, nearest_users
-from ..objective import Side
-from ..orders import Order, chance_of, find_order, timed
-from ..progress import Progress, Step, telling
+from ..interpret import Measure
+from ..orders import Order, find_order
+from ..progress import Progress
 from ..ratings import Ratings
-from ..scorer import Asks, FoldsIn, Keeps, Part, Ranks, check_rows, demand, offers
+from ..scorer import Part, Ranks, check_rows
 from ..settings import Count, Positive, check
 from ..times import Times, as_times
+from . import predictions, recommendations
 from .answers import Answer, Id, Prediction, Recommendation, Similar, SimilarUser
-from .dials import Dials, chosen_again
+from .everybody import MEMORY, blocks_of, frame_of, rows_asked
 from .filters import Filters
-from .folds import Folds
-from .histories import SEVERAL, Known, item_row, read, read_raters
-from .lists import Found, Wish, finite, in_blocks, list_to, lists_of
-from .names import Unknown, is_many, paired, plain, rows_of
-from .predictions import of_newcomer, of_pairs, without
-from .questions import DIVISIVE, Question, gains_and_chances, noise_of
-from .reasons import Explanation, explained
+from .folds import Folds, newcomer
+from .histories import History, Known
+from .lists import Wish
+from .names import Unknown, is_many, plain
+from .neighbours import items_near, users_near
+from .questions import Question, noise_of, questions, told_by
+from .reasons import Explanation, why_newcomer, why_user
 from .record import Record
-from .staying import Grown, scorer_with, titled, with_one, with_ratings
+from .staying import Grown, read_like, scorer_with, with_item, with_ratings, with_user
+from .titles import found_item, item_row
 from .where import Where
-from .wishes import PLAIN, Asked, check_n, check_order, filters_of, wish_of
+from .wishes import Asked, check_n, check_order, filters_of, wish_of, with_defaults
 
 if TYPE_CHECKING:
     import polars as pl
-
-FEW = 5  # ratings: an item with fewer has neighbours by chance
-MEMORY = 200e6  # bytes that many lists may take while they are made
-History: TypeAlias = Mapping[Id, float] | Iterable[Id]
 
 
 class Recommender:
@@ -125,26 +121,13 @@ class Recommender:
         check(Recommender.predict, {"unknown": unknown})
         if users is None or history is not None:
             part, _ = self._newcomer(users, history)
-            rows = rows_of(self.train.item_ids, items if is_many(items) else [items], "items", unknown)
-            return of_newcomer(part, rows, without(rows, self.record.item_counts))
-        user_ids, item_ids = paired(users, items)
-        rows = (
-            rows_of(self.train.user_ids, user_ids, "users", unknown),
-            rows_of(self.train.item_ids, item_ids, "items", unknown),
-        )
-        cold = without(rows[0], self.record.user_counts), without(rows[1], self.record.item_counts)
-        found = of_pairs(self.scorer, *rows, as_times(times, len(user_ids)), cold)
+            return predictions.of_history(self.record, part, items, unknown)
+        found = predictions.of_ids(self.scorer, self.record, users, items, times, unknown)
         return found if is_many(users) or is_many(items) else found[0]
 
     def _newcomer(self, users: Any, history: History | None) -> tuple[Part, Known]:
         """A history folded into the scorer, and its rows."""
-        if users is not None or history is None:
-            what = "there are users and a history." if users is not None else "there are neither users nor a history."
-            raise SettingError(what, hint="give one of them.")
-        hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
-        scorer = demand(self.scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
-        known = read(history, self.train, self.record.titles)
-        return self._folds.part(scorer, known), known
+        return newcomer(self._folds, self.scorer, self.record, users, history)
 
     # Recommending ----------------------------------------------------------------------------------------------
 
@@ -209,19 +192,12 @@ class Recommender:
                 none, users and a history at once, or a scorer that does not support fold-in or has no item factors.
             DataError: for an item that a history names twice, or a rating that is no number on train's scale.
         """
-        given = exclude, only, where, keep_seen, keep_unrated
-        choice = dict(zip(PLAIN, given, strict=True))
-        dials = Dials(popularity, diversity)
-        wish = self._wish(n, order, like, dials, filters, choice)
+        asked: dict[str, Any] = {"order": order, "like": like, "exclude": exclude, "only": only, "where": where}
+        asked |= {"keep_seen": keep_seen, "keep_unrated": keep_unrated, "filters": filters}
+        wish = self._wish(n, asked | {"popularity": popularity, "diversity": diversity})
         if users is None or history is not None:
-            return self._recommend_to(*self._newcomer(users, history), wish)
-        ids = plain(users) if is_many(users) else [users]
-        rows = rows_of(self.train.user_ids, ids, "users")  # an unknown id is found before the work begins
-        when = as_times(times, len(rows))
-        if not is_many(users):
-            return self._answers(lists_of(self.scorer, wish, self.record.seen, rows, when), wish)[0]
-        blocks = self._blocks(wish, rows, when, MEMORY, None)
-        return dict(zip(ids, (a for _, found in blocks for a in self._answers(found, wish)), strict=True))
+            return recommendations.of_newcomer(self.record, *self._newcomer(users, history), wish)
+        return recommendations.of_ids(self.scorer, self.record, users, wish, times)
 
     def recommend_for(self, history: History, n: int = 10, **asked: Unpack[Asked]) -> Answer[Recommendation]:
         """Recommendations for a newcomer: another name of ``recommend(history=…)``."""
@@ -251,25 +227,11 @@ class Recommender:
             As :meth:`recommend`.
         """
         check(Recommender.recommend_all, {"memory": memory, "threads": threads})
-        more: dict[str, Any] = dict(asked)
-        times = more.pop("times", "now")
-        dials = Dials(*(more.pop(name, 0.0) for name in Dials._fields))
-        choice = {k: more.pop(k, default) for k, default in PLAIN.items()}
-        order, like, filters = (more.pop(k, d) for k, d in (("order", "liked"), ("like", None), ("filters", None)))
-        if more:
-            raise TypeError(f"recommend_all() got an unexpected keyword argument {min(more)!r}")
-        wish = self._wish(n, order, like, dials, filters, choice)
-        known = self.train.user_ids
-        rows = np.arange(len(known), dtype=np.int32) if users is None else rows_of(known, users, "users")
-        shape = len(rows), min(n, self.train.n_items)
-        items, scores = np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
-        with telling(progress) as tell:
-            blocks = self._blocks(wish, rows, as_times(times, len(rows)), memory, threads)
-            for k, (at, found) in enumerate(blocks, 1):
-                width = found.items.shape[1]
-                items[at, :width], scores[at, :width] = found.items, found.scores
-                tell(Step("block", k, None, {"users": at.stop}))
-        return self._frame(rows, items, scores)
+        whole = with_defaults(asked, "recommend_all")
+        wish, rows = self._wish(n, whole), rows_asked(self.train, users)
+        when = as_times(whole["times"], len(rows))
+        blocks = blocks_of(self.scorer, self.record, wish, rows, when, memory=memory, threads=threads)
+        return frame_of(self.train, wish, rows, blocks, progress)
 
     def filters(
         self,
@@ -282,12 +244,7 @@ class Recommender:
     ) -> Filters:
         """Which items may be answered, made once for any number of lists: ``recommend(15, filters=…)``.
 
-        Args:
-            exclude: as in :meth:`recommend`.
-            only: likewise.
-            where: likewise.
-            keep_seen: likewise.
-            keep_unrated: likewise.
+        Arguments as in :meth:`recommend`.
 
         Raises:
             UnknownIdError: for an item that train does not name.
@@ -296,68 +253,13 @@ class Recommender:
         """
         return filters_of(self.record, exclude, only, where, keep_seen=keep_seen, keep_unrated=keep_unrated)
 
-    def _wish(
-        self, n: Any, order: str, like: float | None, dials: Dials, filters: Filters | None, choice: Mapping[str, Any]
-    ) -> Wish:
+    def _wish(self, n: Any, asked: Mapping[str, Any]) -> Wish:
         """What is asked of every list, checked; an order is made once for each threshold."""
+        order, like = asked["order"], asked["like"]
         check_order(order, like, self.train)
         if (order, like) not in self._orders:
             self._orders[order, like] = find_order(order)(self.scorer, self.train, like, self.clicks)
-        return wish_of(n, self.scorer, self._orders[order, like], self.record, dials, filters, choice)
-
-    def _blocks(
-        self, wish: Wish, rows: np.ndarray, times: np.ndarray | None, memory: float, threads: int | None
-    ) -> Iterator[tuple[slice, Found]]:
-        """The lists of user rows (B,) in blocks."""
-        _ = self.record.by_user, wish.order.near  # made once, not in each thread
-
-        def make(at: slice) -> Found:
-            return lists_of(self.scorer, wish, self.record.seen, rows[at], None if times is None else times[at])
-
-        return in_blocks(make, len(rows), self.train.n_items, memory=memory, threads=threads)
-
-    def _recommend_to(self, part: Part, known: Known, wish: Wish) -> Answer[Recommendation]:
-        """A newcomer's list."""
-        allowed = wish.filters.allowed.copy()
-        if not wish.filters.keep_seen:
-            allowed[known.rows] = False
-        best = list_to(part, wish, known.rows, allowed)
-        if any(wish.dials):
-            best = chosen_again(best, wish.n, wish.dials, wish.counts, wish.vectors)
-        note = wish.filters.note(wish.n, len(best), int(allowed.sum()))
-        if not len(known.rows):
-            note = " ".join(filter(None, ["the history is empty: this is what anybody would get.", note]))
-        return self._answer(best, finite(part.score(best)), note, wish)
-
-    def _answers(self, found: Found, wish: Wish) -> list[Answer[Recommendation]]:
-        answers = []
-        for items, scores, n_candidates in zip(found.items, found.scores, found.n_candidates.tolist(), strict=True):
-            length = int((items >= 0).sum())
-            note = wish.filters.note(wish.n, length, n_candidates)
-            answers.append(self._answer(items[:length], scores[:length], note, wish))
-        return answers
-
-    def _answer(self, items: np.ndarray, scores: np.ndarray, note: str | None, wish: Wish) -> Answer[Recommendation]:
-        answer = Answer(map(Recommendation, self.record.ids(items), scores.tolist(), self.record.titles_of(items)))
-        answer.note, answer.order = note, wish.order.words
-        return answer
-
-    def _frame(self, rows: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
-        """Lists (B, n) as a frame, without what is not there."""
-        import polars as pl
-
-        owner, place = np.nonzero(items >= 0)
-        found = items[owner, place]
-        columns = {
-            "user": self.train.user_ids.values.gather(rows[owner]),
-            "place": pl.Series(place + 1, dtype=pl.Int32),
-            "item": self.train.item_ids.values.gather(found),
-            "score": pl.Series(scores[owner, place]),
-        }
-        titles = self.train.item_titles
-        if titles is not None:
-            columns["title"] = pl.Series(titles, dtype=pl.String).gather(found)
-        return pl.DataFrame(columns)
+        return wish_of(n, self.scorer, self._orders[order, like], self.record, asked)
 
     # Reasons and questions -------------------------------------------------------------------------------------
 
@@ -378,19 +280,9 @@ class Recommender:
         """
         check_n(n)
         row = item_row(plain([item])[0], self.train, self.record.titles)
-        item_id = self.record.item_ids[row]
         if user is None or history is not None:
-            of, (part, known) = None, self._newcomer(user, history)
-            found = of_newcomer(part, np.array([row], np.int32), np.zeros(1, bool))[0]
-        else:
-            of, found = self.train.user_ids.row(plain([user])[0]), self.predict(user, item_id, times=times)
-            known = self._rated(of)
-        when = None if of is None else timed(self.scorer, as_times(times, 1)).get("times")
-        account, because, others = explained(self.scorer, self.record, of, row, known, n, when)
-        sums = account.personal, tuple(because), others, account.personal - float(account.shares.sum())
-        value = sum(part for _, part in account.parts)
-        about = (None if of is None else plain([user])[0]), item_id, self.record.item_titles[row]
-        return Explanation(*about, value, found.value, account.parts, *sums, account.how)
+            return why_newcomer(self.scorer, self.record, *self._newcomer(user, history), row, n)
+        return why_user(self.scorer, self.record, user, row, n, times)
 
     def to_ask(
         self,
@@ -416,38 +308,14 @@ class Recommender:
             As :meth:`recommend`.
         """
         check_n(n)
-        if user is not None and history is not None:
-            raise SettingError("there are a user and a history.", hint="give one of them.")
-        row = -1 if user is None else self.train.user_ids.row(plain([user])[0])
-        known = (
-            read({} if history is None else history, self.train, self.record.titles) if row < 0 else self._rated(row)
-        )
+        told = told_by(self.record, history, user)
         filters = self.filters(exclude=exclude, where=where, only=only)
-        allowed = filters.allowed.copy()
-        allowed[known.rows] = False
-        items = np.flatnonzero(allowed)
-        chance = chance_of(self.train, self.clicks)
-        p_rated = chance.newcomer(known.rows) if row < 0 else chance.every(np.array([row]))[0]
-        gain, p = gains_and_chances(self.scorer, self.train, known, items, p_rated, self._noise)
-        best = np.argsort(-finite(gain * p), kind="stable")[:n]
-        rows = items[best]
-        names = self.record.ids(rows), self.record.titles_of(rows)
-        answer = Answer(map(Question, *names, gain[best].tolist(), p[best].tolist()))
-        notes = [None if offers(self.scorer, Asks) else DIVISIVE, filters.note(n, len(answer), len(items))]
-        answer.note = " ".join(filter(None, notes)) or None
-        answer.order = "what their rating would teach, times the chance that they know it"
-        return answer
+        return questions(self.scorer, self.record, self.clicks, told, n, filters, self._noise)
 
     @cached_property
     def _noise(self) -> np.ndarray:
         """Variance of a rating of each item around its score (I,)."""
         return noise_of(self.scorer, self.train)
-
-    def _rated(self, row: int) -> Known:
-        """What a user of train has rated."""
-        at = self.record.positions(row)
-        values = np.ones(len(at), np.float32) if self.train.values is None else self.train.values[at]
-        return Known(self.train.items[at], values)
 
     # Items like it ---------------------------------------------------------------------------------------------
 
@@ -476,27 +344,14 @@ class Recommender:
             DataError: for an item without factors of its own.
         """
         check_n(n)
-        self.record.item_rows([item_id])
-        least = 0 if keep_unrated else 1
-        found = nearest_items(
-            self.scorer, self.train, item_id=item_id, n=n, measure=measure, shrink=shrink, min_ratings=least
-        )
-        answer = Answer(Similar(x.id, x.similarity, x.title) for x in found)
-        count = int(self.record.item_counts[self.train.item_ids.row(item_id)])
-        answer.note = _near_note(item_id, count, len(answer), n, "items")
-        return answer
+        return items_near(self.scorer, self.record, item_id, n, measure, shrink, 0 if keep_unrated else 1)
 
     def similar_users(
         self, user_id: Id, n: int = 10, *, measure: Measure = "cosine", shrink: float | None = None
     ) -> Answer[SimilarUser]:
         """The n users whose factors are nearest, nearest first; arguments and errors as in :meth:`similar_items`."""
         check_n(n)
-        rows_of(self.train.user_ids, [user_id], "users")
-        found = nearest_users(self.scorer, self.train, user_id=user_id, n=n, measure=measure, shrink=shrink)
-        answer = Answer(SimilarUser(x.id, x.similarity) for x in found)
-        count = int(self.record.user_counts[self.train.user_ids.row(user_id)])
-        answer.note = _near_note(user_id, count, len(answer), n, "users")
-        return answer
+        return users_near(self.scorer, self.record, user_id, n, measure, shrink)
 
     def find_item(self, text: str) -> Id:
         """The id of an item, by its id, its title (with or without the year), or a part of it that no other title has.
@@ -508,22 +363,7 @@ class Recommender:
             UnknownIdError: if it is neither.
             DataError: if several titles have it.
         """
-        ids, text = self.train.item_ids, str(text)
-        if not text.strip():
-            raise UnknownIdError("no item is named: the text is empty.", hint="an item's id, or a part of its title.")
-        if (typed := ids.typed(text)) in ids:
-            return typed
-        if (whole := self.record.titles.row_of.get(text.strip().casefold(), SEVERAL)) != SEVERAL:
-            return ids[whole]
-        found = [r for r, title in enumerate(self.record.item_titles) if title and text.casefold() in title.casefold()]
-        if len(found) > 1:
-            shown = ", ".join(f"{ids[r]} {self.record.item_titles[r]}" for r in found[:5]) + ", …" * (len(found) > 5)
-            raise DataError(f"{len(found)} titles contain {text!r}: {shown}", hint="give an id, or more of the title.")
-        if not found:
-            raise UnknownIdError(
-                f"no item has the id {text!r}, and no title contains it.", hint="look at the item table."
-            )
-        return ids[found[0]]
+        return found_item(text, self.train, self.record.titles)
 
     def seen(self, user_id: Id) -> dict[Id, float | None]:
         """What the user rated in train: item id -> rating (None for implicit feedback), in train's order."""
@@ -551,9 +391,7 @@ class Recommender:
             UnknownIdError: for an item that train does not name, with a near miss.
             SettingError: for a scorer that does not support it.
         """
-        known = read({} if isinstance(history, tuple) and not history else history, self.train, self.record.titles)
-        cells = titled(None, features, None)
-        return self._after(self._with_one("user", user_id, known.rows, known.values, cells))
+        return self._after(with_user(self.scorer, self.record, user_id, history, features))
 
     def add_item(
         self,
@@ -579,11 +417,7 @@ class Recommender:
             UnknownIdError: for a user that train does not name.
             SettingError: for a scorer that does not support it, or a title where train's items have none.
         """
-        users, values = read_raters(ratings, self.train)
-        cells = titled(self.train.item_table, features, title)
-        if features is None and not len(users):
-            raise DataError(f"nothing is known of the item {item_id!r}.", hint="give ratings, features or both.")
-        return self._after(self._with_one("item", item_id, users, values, cells))
+        return self._after(with_item(self.scorer, self.record, item_id, ratings, features, title))
 
     def update(self, ratings: Any) -> Recommender:
         """A new Recommender that knows more ratings; this one stays as it is. Nothing is refitted.
@@ -599,24 +433,13 @@ class Recommender:
             DataError: for clicks in the place of ratings, ids of another kind, or a rating off train's scale.
             SettingError: for a scorer that does not support it.
         """
-        more = ratings if isinstance(ratings, Ratings) else Ratings.from_frame(ratings, like=self.train)
-        if not more.extends(self.train.tables):
-            clicks: dict[str, Any] = {} if more.values is not None else {"rating": False}
-            more = Ratings.from_frame(more.to_frame(), like=self.train, **clicks)
+        more = read_like(self.train, ratings)
         return self._after(with_ratings(self.train, more)) if len(more) else self
 
     @property
     def share_since_fit(self) -> float:
         """The share of train's ratings that the fit has not seen, 0 to 1: towards a fifth, think of a refit."""
         return self.n_since_fit / max(len(self.train), 1)
-
-    def _with_one(
-        self, side: Side, new_id: Id, others: np.ndarray, values: np.ndarray, cells: Mapping[str, Any]
-    ) -> Grown:
-        demand(self.scorer, Keeps, why="newcomers that stay", hint="refit it, or fit als, sgd, dot_bias, net or gibbs.")
-        if not len(others) and not cells:
-            raise DataError(f"nothing is known of the {side} {new_id!r}.", hint="give ratings, features or both.")
-        return with_one(self.train, side, new_id, others, values, cells)
 
     def _after(self, grown: Grown) -> Recommender:
         return Recommender(
@@ -650,13 +473,3 @@ class Recommender:
         s = storage.load(folder)
         kept = {"settings": s.settings, "metrics": s.metrics, "log": s.log, "clicks": s.clicks}
         return cls(s.scorer, s.ratings, **kept, n_since_fit=s.n_since_fit)
-
-
-def _near_note(id: Id, count: int, found: int, n: int, what: str) -> str | None:
-    """Why neighbours are few, or little to be trusted."""
-    notes = []
-    if count < FEW:
-        notes.append(f"train holds {count} ratings of {id!r}: its neighbours are little more than chance.")
-    if found < n:
-        notes.append(f"{found} of the {n} asked for: no more {what} have ratings in train.")
-    return " ".join(notes) or None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import Any
 
-from ..scorer import FoldsIn, Part
-from .histories import Known
+from ..errors import SettingError
+from ..scorer import FoldsIn, Part, Ranks, demand
+from .histories import History, Known, read
+from .record import Record
 
 KEPT = 32  # newcomers
 
@@ -31,3 +34,18 @@ class Folds:
             while len(self._parts) > KEPT:
                 self._parts.popitem(last=False)
         return found
+
+
+def newcomer(folds: Folds, scorer: Ranks, record: Record, users: Any, history: History | None) -> tuple[Part, Known]:
+    """A history folded into the scorer, and its rows.
+
+    Raises:
+        SettingError: for users and a history at once, neither of them, or a scorer that does not support fold-in.
+    """
+    if users is not None or history is None:
+        what = "there are users and a history." if users is not None else "there are neither users nor a history."
+        raise SettingError(what, hint="give one of them.")
+    hint = "fit a model that does: als, sgd, dot_bias, gibbs or knn."
+    folds_in = demand(scorer, FoldsIn, why="fold-in: newcomers need a refit", hint=hint)
+    known = read(history, record.train, record.titles)
+    return folds.part(folds_in, known), known

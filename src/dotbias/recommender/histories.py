@@ -1,28 +1,25 @@
 """What a newcomer tells of themselves: items, by id or by title, and what they gave them.
 
-An item is its id; or text that is an id; or its whole title, with or without the year at its end, whatever the case. An
-id goes before a title. A title that several items have is refused, and so is an item that is named twice, a rating that
-is no number on train's scale, and a history longer than the catalogue, which must repeat itself.
+An item is named as ``titles`` says. An item that is named twice is refused, and so is a rating that is no number on
+train's scale, and a history longer than the catalogue, which must repeat itself.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..errors import DataError, SettingError, UnknownIdError, did_you_mean
+from ..errors import DataError, SettingError
 from ..ratings import Ratings
 from ..settings import fits
 from .answers import Id
 from .names import rows_of
+from .titles import Titles, item_row
 
-SEVERAL = -1  # items have this title
-NEAR = 20_000  # titles among which a near miss is looked for
-_YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
+History: TypeAlias = Mapping[Id, float] | Iterable[Id]
 
 
 class Known(NamedTuple):
@@ -37,39 +34,7 @@ class Known(NamedTuple):
     values: np.ndarray
 
 
-class Titles:
-    """From titles to rows.
-
-    Args:
-        titles: by row, or None.
-    """
-
-    def __init__(self, titles: Sequence[str | None]):
-        self.titles = titles
-        self.row_of: dict[str, int] = {}
-        for names in (_plain, _without_year):  # a title as it is goes before one that has lost its year
-            found: dict[str, int] = {}
-            for row, title in enumerate(titles):
-                if title:
-                    name = names(title)
-                    found[name] = SEVERAL if name in found else row
-            self.row_of = {**found, **self.row_of}
-
-    def like(self, text: str, n: int = 5) -> list[int]:
-        """The first rows whose title begins as this text does."""
-        start = _plain(text)
-        return [row for row, title in enumerate(self.titles) if title and _plain(title).startswith(start)][:n]
-
-
-def _plain(title: str) -> str:
-    return title.strip().casefold()
-
-
-def _without_year(title: str) -> str:
-    return _YEAR.sub("", _plain(title))
-
-
-def read(history: Mapping[Id, float] | Iterable[Id], train: Ratings, titles: Titles) -> Known:
+def read(history: History, train: Ratings, titles: Titles) -> Known:
     """A history as rows and values.
 
     Args:
@@ -95,7 +60,7 @@ def read(history: Mapping[Id, float] | Iterable[Id], train: Ratings, titles: Tit
     return Known(rows, values)
 
 
-def read_raters(ratings: Mapping[Id, float] | Iterable[Id], train: Ratings) -> Known:
+def read_raters(ratings: History, train: Ratings) -> Known:
     """Who gave a new item what: user rows and ratings.
 
     Raises:
@@ -114,31 +79,6 @@ def read_raters(ratings: Mapping[Id, float] | Iterable[Id], train: Ratings) -> K
     if len(np.unique(rows)) < len(rows):
         raise DataError("the ratings name a user twice.", hint="keep one of them.")
     return Known(rows, values)
-
-
-def item_row(name: Any, train: Ratings, titles: Titles) -> int:
-    """The row of an item named by its id or its title.
-
-    Raises:
-        UnknownIdError: for neither, with a near miss.
-        DataError: for a title that several items have.
-    """
-    ids = train.item_ids
-    if not isinstance(name, str):
-        if not isinstance(name, (int, float, np.integer)) or isinstance(name, bool):
-            raise SettingError(f"among the items is {name!r}, which is no id.", hint="ids are whole numbers or text.")
-        return ids.row(name)
-    if (typed := ids.typed(name)) in ids:
-        return ids.row(typed)
-    row = titles.row_of.get(_plain(name))
-    if row is None:
-        names = [t for t in titles.titles[:NEAR] if t]
-        short = [i for i in ids.values.head(NEAR).to_list() if isinstance(i, str)]
-        raise UnknownIdError(f"no item has the id or the title {name!r}.", hint=did_you_mean(name, [*short, *names]))
-    if row == SEVERAL:
-        shown = ", ".join(f"{ids[r]} {titles.titles[r]}" for r in titles.like(name))
-        raise DataError(f"several items have the title {name!r}: {shown}.", hint="give the id, or the year too.")
-    return row
 
 
 def ratings_of(history: Mapping[Id, float], train: Ratings, whose: str = "the history's rating of item") -> np.ndarray:

@@ -8,11 +8,33 @@ import numpy as np
 
 from ..orders import timed
 from ..scorer import Intervals, Part, Ranks, offers
+from ..times import Times, as_times
 from .answers import Prediction
 from .lists import finite
+from .names import Unknown, is_many, paired, rows_of
+from .record import Record
 
 PATHS = ("fitted", "cold item", "cold user", "mean")
 FOLDED = ("folded in", "folded in, cold item")
+
+
+def of_ids(
+    scorer: Ranks, record: Record, users: Any, items: Any, times: Times, unknown: Unknown = "raise"
+) -> list[Prediction]:
+    """Of one id or several, pair by pair; arguments and errors as in ``Recommender.predict``."""
+    user_ids, item_ids = paired(users, items)
+    rows = (
+        rows_of(record.train.user_ids, user_ids, "users", unknown),
+        rows_of(record.train.item_ids, item_ids, "items", unknown),
+    )
+    cold = without(rows[0], record.user_counts), without(rows[1], record.item_counts)
+    return of_pairs(scorer, *rows, as_times(times, len(user_ids)), cold)
+
+
+def of_history(record: Record, part: Part, items: Any, unknown: Unknown) -> list[Prediction]:
+    """Of a newcomer and one item's id or several."""
+    rows = rows_of(record.train.item_ids, items if is_many(items) else [items], "items", unknown)
+    return of_newcomer(part, rows, without(rows, record.item_counts))
 
 
 def of_pairs(

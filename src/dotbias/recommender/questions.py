@@ -12,13 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..orders import SAMPLE
+from ..errors import SettingError
+from ..orders import SAMPLE, chance_of
 from ..ratings import Ratings
 from ..scorer import Asks, Ranks, offers
-from .answers import Id
-from .histories import Known
+from .answers import Answer, Id
+from .filters import Filters
+from .histories import History, Known, read
+from .lists import finite
+from .names import plain
+from .record import Record
 
 DIVISIVE = "this model does not know what a rating would teach: the gain is how much people disagree on the item."
+ORDER = "what their rating would teach, times the chance that they know it"
 DAMPING = 5.0  # ratings of average variance that an item is thought to have besides its own
 
 
@@ -36,6 +42,56 @@ class Question(NamedTuple):
     title: str | None
     gain: float
     chance: float
+
+
+def told_by(record: Record, history: History | None, user: Id | None) -> tuple[int | None, Known]:
+    """The row of a user of train, None for a newcomer, and what they have told so far.
+
+    Raises:
+        SettingError: for a user and a history at once.
+        UnknownIdError: for a user that train does not name.
+    """
+    if user is None:
+        return None, read({} if history is None else history, record.train, record.titles)
+    if history is not None:
+        raise SettingError("there are a user and a history.", hint="give one of them.")
+    row = record.train.user_ids.row(plain([user])[0])
+    return row, record.rated(row)
+
+
+def questions(
+    scorer: Ranks,
+    record: Record,
+    clicks: Ranks | None,
+    told: tuple[int | None, Known],
+    n: int,
+    filters: Filters,
+    noise: np.ndarray,
+) -> Answer[Question]:
+    """The n items whose rating would teach most, times the chance that they know them, best first.
+
+    Args:
+        scorer: what predicts.
+        record: its train.
+        clicks: a scorer of clicks, for P(rated); None: popularity.
+        told: what :func:`told_by` says.
+        n: how many.
+        filters: which items may be asked for.
+        noise: what :func:`noise_of` says.
+    """
+    row, known = told
+    allowed = filters.allowed.copy()
+    allowed[known.rows] = False
+    items = np.flatnonzero(allowed)
+    chance = chance_of(record.train, clicks)
+    p_rated = chance.newcomer(known.rows) if row is None else chance.every(np.array([row]))[0]
+    gain, p = gains_and_chances(scorer, record.train, known, items, p_rated, noise)
+    best = np.argsort(-finite(gain * p), kind="stable")[:n]
+    rows = items[best]
+    answer = Answer(map(Question, record.ids(rows), record.titles_of(rows), gain[best].tolist(), p[best].tolist()))
+    notes = [None if offers(scorer, Asks) else DIVISIVE, filters.note(n, len(answer), len(items))]
+    answer.note, answer.order = " ".join(filter(None, notes)) or None, ORDER
+    return answer
 
 
 def gains_and_chances(

@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from ..scorer import Account, Case, Explains, Ranks, offers
+from ..orders import timed
+from ..scorer import Account, Case, Explains, Part, Ranks, offers
+from ..times import Times, as_times
 from .answers import Id
 from .histories import Known
+from .names import plain
+from .predictions import of_ids, of_newcomer
 from .record import Record
 
 SAMPLE = 4096  # ratings of train whose average stands for all pairs
@@ -71,6 +75,36 @@ class Explanation(NamedTuple):
         """As JSON has it: names for all numbers."""
         parts = [{"name": name, "value": value} for name, value in self.parts]
         return {**self._asdict(), "parts": parts, "because": [r._asdict() for r in self.because]}
+
+
+def why_user(scorer: Ranks, record: Record, user: Any, item: int, n: int, times: Times) -> Explanation:
+    """Why a user of train, by id, is predicted to give an item row what they are; at ``times``, as in ``predict``.
+
+    Raises:
+        UnknownIdError: for a user that train does not name.
+    """
+    user_id = plain([user])[0]
+    row = record.train.user_ids.row(user_id)
+    served = of_ids(scorer, record, user, record.item_ids[item], times)[0].value
+    when = timed(scorer, as_times(times, 1)).get("times")
+    account, because, others = explained(scorer, record, row, item, record.rated(row), n, when)
+    return _explanation(record, user_id, item, served, account, because, others)
+
+
+def why_newcomer(scorer: Ranks, record: Record, part: Part, known: Known, item: int, n: int) -> Explanation:
+    """Why a newcomer who told ``known``, folded in as ``part``, is predicted to give an item row what they are."""
+    served = of_newcomer(part, np.array([item], np.int32), np.zeros(1, bool))[0].value
+    account, because, others = explained(scorer, record, None, item, known, n, None)
+    return _explanation(record, None, item, served, account, because, others)
+
+
+def _explanation(
+    record: Record, user_id: Id | None, item: int, served: float, account: Account, because: list[Reason], others: float
+) -> Explanation:
+    value = sum(part for _, part in account.parts)
+    sums = account.personal, tuple(because), others, account.personal - float(account.shares.sum())
+    about = user_id, record.item_ids[item], record.item_titles[item]
+    return Explanation(*about, value, served, account.parts, *sums, account.how)
 
 
 def explained(

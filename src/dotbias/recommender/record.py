@@ -9,8 +9,9 @@ import numpy as np
 
 from ..ratings import Ratings
 from .answers import Id
-from .histories import Titles
+from .histories import Known
 from .names import rows_of
+from .titles import Titles
 
 
 class Record:
@@ -37,6 +38,12 @@ class Record:
             return np.flatnonzero(self.train.users == row)
         order, ends = self.by_user
         return order[ends[row] : ends[row + 1]]
+
+    def rated(self, row: int) -> Known:
+        """What a user has rated, and how; ones for clicks."""
+        at = self.positions(row)
+        values = np.ones(len(at), np.float32) if self.train.values is None else self.train.values[at]
+        return Known(self.train.items[at], values)
 
     @cached_property
     def by_user(self) -> tuple[np.ndarray, np.ndarray]:

@@ -12,15 +12,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
-from ..errors import DataError, SettingError, did_you_mean
+from ..errors import DataError
 from ..ids import Ids, as_ids
 from ..objective import Side
 from ..ratings import Ratings
-from ..readers import TITLES
 from ..scorer import Keeps, Ranks, demand
 from ..times import UNKNOWN
+from .answers import Id
+from .histories import History, read, read_raters
+from .record import Record
+from .side_tables import continued, titled, with_row
 
 
 class Grown(NamedTuple):
@@ -43,6 +45,44 @@ class Grown(NamedTuple):
         return self._replace(train=self.train.as_clicks())
 
 
+def with_user(
+    scorer: Ranks, record: Record, user_id: Id, history: History, features: Mapping[str, Any] | None
+) -> Grown:
+    """Train with one more user: arguments and errors as in ``Recommender.add_user``."""
+    told = {} if isinstance(history, tuple) and not history else history
+    known = read(told, record.train, record.titles)
+    cells = titled(None, features, None)
+    _check_one(scorer, "user", user_id, known.rows, cells)
+    return with_one(record.train, "user", user_id, known.rows, known.values, cells)
+
+
+def with_item(
+    scorer: Ranks,
+    record: Record,
+    item_id: Id,
+    ratings: History,
+    features: Mapping[str, Any] | None,
+    title: str | None,
+) -> Grown:
+    """Train with one more item: arguments and errors as in ``Recommender.add_item``."""
+    users, values = read_raters(ratings, record.train)
+    cells = titled(record.train.item_table, features, title)
+    if features is None and not len(users):
+        raise _nothing_known("item", item_id)
+    _check_one(scorer, "item", item_id, users, cells)
+    return with_one(record.train, "item", item_id, users, values, cells)
+
+
+def _check_one(scorer: Ranks, side: Side, new_id: Id, others: np.ndarray, cells: Mapping[str, Any]) -> None:
+    demand(scorer, Keeps, why="newcomers that stay", hint="refit it, or fit als, sgd, dot_bias, net or gibbs.")
+    if not len(others) and not cells:
+        raise _nothing_known(side, new_id)
+
+
+def _nothing_known(side: Side, new_id: Id) -> DataError:
+    return DataError(f"nothing is known of the {side} {new_id!r}.", hint="give ratings, features or both.")
+
+
 def with_one(
     train: Ratings, side: Side, new_id: Any, others: np.ndarray, values: np.ndarray, cells: Mapping[str, Any]
 ) -> Grown:
@@ -62,7 +102,7 @@ def with_one(
     """
     ids, table = (train.user_ids, train.user_table) if side == "user" else (train.item_ids, train.item_table)
     row, mine = len(ids), np.full(len(others), len(ids), np.int32)
-    tables = {f"{side}_ids": _extended(ids, new_id, side), f"{side}_table": _with_row(table, ids, new_id, cells)}
+    tables = {f"{side}_ids": _extended(ids, new_id, side), f"{side}_table": with_row(table, ids, new_id, cells)}
     pairs = (mine, others) if side == "user" else (others, mine)
     stars = train.values is not None
     more = dataclasses.replace(
@@ -78,6 +118,19 @@ def with_one(
     )
     found, one, nobody = with_ratings(train, more), np.array([row]), np.zeros(0, np.int64)
     return found._replace(users=one if side == "user" else nobody, items=nobody if side == "user" else one)
+
+
+def read_like(train: Ratings, ratings: Any) -> Ratings:
+    """More ratings, or a table of them, on train's rows; new ids get rows at the end.
+
+    Raises:
+        DataError: for ids of another kind.
+    """
+    more = ratings if isinstance(ratings, Ratings) else Ratings.from_frame(ratings, like=train)
+    if more.extends(train.tables):
+        return more
+    clicks: dict[str, Any] = {} if more.values is not None else {"rating": False}
+    return Ratings.from_frame(more.to_frame(), like=train, **clicks)
 
 
 def with_ratings(train: Ratings, more: Ratings) -> Grown:
@@ -129,49 +182,6 @@ def _extended(ids: Ids, new_id: Any, side: Side) -> Ids:
     return ids.extend(found)
 
 
-def _with_row(table: pl.DataFrame | None, ids: Ids, new_id: Any, cells: Mapping[str, Any]) -> pl.DataFrame | None:
-    """A side table with one more row; what is not said is null."""
-    if table is None:
-        if cells:
-            raise DataError(f"train has no side table, so {min(cells)!r} means nothing.", hint="leave it out.")
-        return None
-    for name in cells:
-        if name not in table.columns:
-            raise DataError(f"the side table has no column {name!r}.", hint=did_you_mean(name, table.columns))
-    own = {name: _cell(cells.get(name), kind) for name, kind in table.schema.items()}
-    first = table.columns[0]
-    if first not in cells and table[first].equals(ids.values):
-        own[first] = new_id
-    try:
-        return pl.concat([table, pl.DataFrame({k: [v] for k, v in own.items()}, schema=table.schema, strict=True)])
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as e:
-        raise DataError(f"{dict(cells)!r} does not fit the side table: {e}", hint=f"{dict(table.schema)}") from e
-
-
-def _cell(value: Any, kind: Any) -> Any:
-    """Several labels as a column of text has them; whole numbers for a column of floats."""
-    if kind == pl.String and isinstance(value, (list, tuple)):
-        return "|".join(map(str, value))
-    return float(value) if kind in (pl.Float64, pl.Float32) and isinstance(value, int) else value
-
-
-def titled(table: pl.DataFrame | None, features: Mapping[str, Any] | None, title: str | None) -> dict[str, Any]:
-    """Features, and the title in its column.
-
-    Raises:
-        SettingError: for a title where no column holds titles, or features that are no mapping.
-    """
-    if features is not None and not isinstance(features, Mapping):
-        raise SettingError(f"features is a {type(features).__name__}.", hint="a dict: {column: value, …}.")
-    cells = dict(features or {})
-    if title is None:
-        return cells
-    column = next((c for c in TITLES if table is not None and c in table.columns), None)
-    if column is None:
-        raise SettingError("train's items have no titles.", hint="attach them before the fit: with_item_table(…).")
-    return cells | {column: title}
-
-
 def _check_scale(train: Ratings, more: Ratings) -> None:
     if more.values is None or not len(more):
         return
@@ -191,24 +201,10 @@ def _as_train(train: Ratings, more: Ratings) -> Ratings:
     if train.times is not None and times is None:
         times = np.full(len(more), UNKNOWN)
     tables = {
-        name: _continued(getattr(train, name), getattr(more, name), n)
+        name: continued(getattr(train, name), getattr(more, name), n)
         for name, n in (("user_table", more.n_users), ("item_table", more.n_items))
     }
     return dataclasses.replace(more, times=times, cold=None, **tables)
-
-
-def _continued(old: pl.DataFrame | None, new: pl.DataFrame | None, n: int) -> pl.DataFrame | None:
-    """The old table's rows, and the new one's for rows that came later, in the old one's columns."""
-    if old is None or len(old) == n:
-        return old
-    later = old.clear(n - len(old))
-    if new is not None:
-        shared = [name for name in old.columns if name in new.columns]
-        try:
-            later = later.with_columns(new[len(old) :].select(shared).cast({name: old.schema[name] for name in shared}))
-        except pl.exceptions.PolarsError as e:
-            raise DataError(f"the new side table does not fit train's: {e}", hint=f"{dict(old.schema)}") from e
-    return pl.concat([old, later])
 
 
 def _added(train: Ratings, more: Ratings, old: np.ndarray, new: np.ndarray, again: np.ndarray) -> np.ndarray | None:

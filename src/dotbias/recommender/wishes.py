@@ -21,6 +21,10 @@ from .record import Record
 from .where import Where, chosen
 
 PLAIN: dict[str, Any] = {"exclude": (), "only": None, "where": None, "keep_seen": False, "keep_unrated": False}
+DEFAULTS: dict[str, Any] = {
+    **PLAIN,
+    **{"order": "liked", "like": None, "times": "now", "filters": None, "popularity": 0.0, "diversity": 0.0},
+}
 
 
 class Asked(TypedDict, total=False):
@@ -39,22 +43,39 @@ class Asked(TypedDict, total=False):
     diversity: float
 
 
+def with_defaults(asked: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """What is asked, and what ``recommend`` takes where it is not.
+
+    Raises:
+        TypeError: for an argument that it does not have; ``of`` names the function.
+    """
+    if more := asked.keys() - DEFAULTS.keys():
+        raise TypeError(f"{of}() got an unexpected keyword argument {min(more)!r}")
+    return {**DEFAULTS, **asked}
+
+
 def wish_of(
     n: Any,
     scorer: Ranks,
     order: Order,
     record: Record,
-    dials: Dials,
-    filters: Filters | None,
-    choice: Mapping[str, Any],
+    asked: Mapping[str, Any],
 ) -> Wish:
-    """A Wish; its filters as they are, or made of ``choice``.
+    """A Wish; its filters as they are, or made of what they would be made of.
+
+    Args:
+        n: how many items.
+        scorer: what predicts.
+        order: what ``asked`` says of it, made.
+        record: train.
+        asked: what ``Asked`` names, all of it.
 
     Raises:
-        SettingError: for a dial that is none, filters and a choice at once, or diversity without item factors.
+        SettingError: for a dial that is none, filters and others beside them, or diversity without item factors.
     """
-    dials.check()
+    dials = Dials(asked["popularity"], asked["diversity"]).check()
     check_n(n)
+    filters, choice = asked["filters"], {name: asked[name] for name in PLAIN}
     if filters is None:
         filters = filters_of(record, **choice)
     elif not isinstance(filters, Filters) or len(filters.allowed) != record.train.n_items:
