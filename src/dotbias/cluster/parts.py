@@ -69,12 +69,13 @@ def scan(path: Path) -> Facts:
     if rating is None:
         raise DataError(f"{path.name} holds no ratings.", hint="als needs a column of numbers, such as rating.")
     values = rating.to_numpy().astype(np.float32)
-    sha = hashlib.sha256(values)
+    sha = hashlib.sha256(values.tobytes())
     for ids in (source.user, source.item):
-        sha.update(str(ids.hash(seed=0).to_list()).encode() if ids.dtype == pl.String else ids.to_numpy().tobytes())
+        text = ids.dtype == pl.String
+        sha.update("\0".join(ids.to_list()).encode() if text else ids.to_numpy().tobytes())
     kinds = {"user": str(source.user.dtype), "item": str(source.item.dtype)}
-    distinct = (ids.unique(maintain_order=True) for ids in (source.user, source.item))
-    return Facts(kinds, *distinct, values, sha.hexdigest())
+    users, items = (ids.unique(maintain_order=True) for ids in (source.user, source.item))
+    return Facts(kinds, users, items, values, sha.hexdigest())
 
 
 def check_alike(paths: list[Path], facts: list[Facts]) -> None:
