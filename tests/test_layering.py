@@ -17,7 +17,7 @@ ROWS = {  # a module may import, at its top, only from rows below its own; modul
         *("metrics", "schedules", "steps"),
     ],
     4: ["models", "batches", "losses", "module_scorer", "negatives", "optim", "callbacks", "solvers", "baselines"],
-    5: ["learner", "gradient", "classifier", "fitters"],
+    5: ["learner", "gradient", "classifier", "fitters", "cluster"],
     6: ["orders", "evaluation", "interpret", "storage", "recommender", "export"],
     7: ["experiments", "workbook", "web", "plots", "lesson5", "report", "cli", "__main__"],
 }

@@ -33,16 +33,14 @@ LIMIT 10
 # --8<-- [start:ask]
 import duckdb
 
-for id, title, rank, score in duckdb.execute(TOP_TEN, {"user": 15}).fetchall():
+for id, title, _, score in duckdb.execute(TOP_TEN, {"user": 15}).fetchall():
     print(f"{id:>7}  {score:.3f}  {title}")
 # --8<-- [end:ask]
 
 ours = door.recommend(15, 10, order="rating")
 theirs = duckdb.execute(TOP_TEN, {"user": 15}).fetchall()
 assert [item.item_id for item in ours] == [row[0] for row in theirs]
-assert all(
-    abs(item.score - row[3]) < 1e-5 for item, row in zip(ours, theirs, strict=True)
-)
+assert all(abs(item.score - row[3]) < 1e-5 for item, row in zip(ours, theirs, strict=True))
 
 # --8<-- [start:onnx]
 notes = export.to_onnx(door.scorer, "model.onnx")
