@@ -11,6 +11,9 @@ from pathlib import Path
 README, RESULTS = Path("README.md"), Path("RESULTS.md")
 # Sections of RESULTS.md, in README's order.
 HEADINGS = (
+    "As served: lesson's split",
+    "As served: ML-100K u1",
+    "Ranking: ML-100K, random",
     "Ours beside the peers: the lesson's split",
     "Ours beside the peers: ML-1M",
     "Speed beside the peers",

@@ -187,8 +187,12 @@ def test_times_are_passed_and_their_use_is_noted():
     assert np.array_equal(seen[2], test.times) and seen[3] is None and (seen[4] == NOW).all()
     assert evaluate(scorer, dataclasses.replace(test, times=None)).notes == ("time unknown",)
     holes = np.where(np.arange(len(test)) < 7, UNKNOWN, test.times)
-    told = evaluate(scorer, dataclasses.replace(test, times=holes)).times
+    told = evaluate(scorer, dataclasses.replace(test, times=holes), times="given").times
     assert told == "rating's time given, but for 7 of them"
+    one = test.take(np.array([0]))
+    early = dataclasses.replace(one, users=one.users * 0 + 5, times=test.times.min() - np.ones(1, np.int64))
+    assert evaluate(scorer, test).notes == ("time unknown",)  # by default as served
+    assert evaluate(scorer, test, train=early).notes == ("now",)
     with pytest.raises(SettingError, match="times is 'today'"):
         evaluate(scorer, test, times="today")
 

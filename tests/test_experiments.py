@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from dotbias import evaluation, planted, split
+from dotbias import evaluation, fit_clicks, planted, split
 from dotbias.baselines import bias, knn, mean
 from dotbias.errors import DataError, SettingError
 from dotbias.experiments import FromFunction, compare
@@ -46,7 +46,8 @@ def test_it_is_what_evaluation_says_of_the_same_fits(parts):
     result = compare(["mean", "bias"], parts, reference="mean", n_resamples=200, rng=0)
     train, _, test = parts
     scorers = {"mean": mean(train), "bias": bias(train)}
-    expected = evaluation.compare(scorers, test, train=train, metrics=evaluation.SHOWN, n_resamples=200)
+    asked = {"metrics": evaluation.SHOWN, "clicks": fit_clicks(train), "n_resamples": 200}
+    expected = evaluation.compare(scorers, test, train=train, **asked)
     for name in scorers:
         assert result[name].report.values == expected.reports[name].values
     gap, theirs = result["bias"].difference["rmse"], expected.differences["bias"]["rmse"]

@@ -1,6 +1,7 @@
 """README's commands and snippets, run as they stand."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_the_commands(data, tmp_path, monkeypatch):
     assert len(commands) >= 6
     for command in commands:
         assert command.startswith("dotbias ")
-        arguments = command.split()[1:]
+        arguments = shlex.split(command)[1:] + ["--help"] * (" serve " in command)  # which would not end
         done = subprocess.run(
             [sys.executable, "-m", "dotbias", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )

@@ -80,7 +80,7 @@ def measured(
     errors = [name for name in report.values if name in DEFAULT]
     if times == "given" or not errors or held.times is None or not offers(scorer, Timed):
         return report, {}
-    return report, dict(evaluate(scorer, held, train=train, metrics=errors, n_resamples=0).values)
+    return report, dict(evaluate(scorer, held, train=train, metrics=errors, times="given", n_resamples=0).values)
 
 
 def say_given(page: Page, given: dict[str, float]) -> None:

@@ -18,6 +18,7 @@ from . import ranked
 from .cold import with_cold
 from .reporting import compared
 from .reports import Comparison, CrossValidation, Report
+from .served import served_times
 from .summing import Asked, Metrics, ask_for, check_kind, measure, metrics_for, of_sampled, pooled, popularity
 
 Resamples = Annotated[int, Within(0, "a whole number, 0 or more")]
@@ -31,16 +32,16 @@ def evaluate(
     metrics: Metrics | None = None,
     order: str | ranked.Order = "liked",
     like: float | None = None,
-    times: Asked = "given",
+    times: Asked | None = None,
     clicks: Ranks | None = None,
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
 ) -> Report:
     """Errors, probabilities and lists of ``scorer`` on held-out ratings, each with its interval.
 
-    Cold rows count in the headline: a scorer must answer them (a bilinear one has zero bias and factors there). The
-    ratings' times are passed to a scorer that uses them (``Timed``) when it guesses ratings, unless ``times`` says
-    otherwise; the report names which. Lists are always ranked for now, as ``recommend`` serves them. They hold the
+    Cold rows count in the headline: a scorer must answer them (a bilinear one has zero bias and factors there). What a
+    scorer that uses times (``Timed``) is told of them is as served, unless ``times`` says otherwise; the report names
+    which. Lists are always ranked for now, as ``recommend`` serves them. They hold the
     whole catalogue but what the user rated in train and what nobody did; beside each figure of lists stands that of
     the most popular items (by their number of ratings in train).
 
@@ -56,7 +57,8 @@ def evaluate(
         like: the rating from which an item is liked: a held-out one is relevant. By default the highest value that at
             least 40 % of train's ratings reach; the report states it. Clicks are all relevant.
         times: what the scorer is told of when ratings were given: "given" (the ratings' own times), "unknown", or "now"
-            (after everything in train).
+            (after everything in train). By default as served (``served_times``): now where all test ratings came after
+            train or are each user's last, else unknown.
         clicks: for the order "liked": a scorer of who rated what, as ``Recommender`` takes it.
         n_resamples: bootstrap draws.
         rng: seed of the draws.
@@ -78,7 +80,7 @@ def compare(
     metrics: Metrics | None = None,
     order: str | ranked.Order = "liked",
     like: float | None = None,
-    times: Asked = "given",
+    times: Asked | None = None,
     clicks: Ranks | None = None,
     n_resamples: Resamples = 1000,
     rng: Rng = 0,
@@ -92,8 +94,8 @@ def compare(
         raise SettingError("there is nothing to compare.", hint="give a dict of names and scorers.")
     check(compare, {"like": like, "times": times, "n_resamples": n_resamples})
     checked = with_cold(test, train)
-    ask = ask_for(metrics_for(test, train) if metrics is None else metrics, order, like, train, times)
-    ask = ask._replace(clicks=clicks)
+    asked = metrics_for(test, train) if metrics is None else metrics
+    ask = ask_for(asked, order, like, train, times or served_times(test, train))._replace(clicks=clicks)
     check_kind(ask, test, train)
     found = {}
     for name, scorer in scorers.items():
@@ -111,7 +113,7 @@ def cross_validate(
     metrics: Metrics | None = None,
     order: str | ranked.Order = "liked",
     like: float | None = None,
-    times: Asked = "given",
+    times: Asked | None = None,
     n_resamples: Resamples = 1000,
 ) -> CrossValidation:
     """Fit k times, each on all folds but one, and measure on that one.
@@ -129,7 +131,7 @@ def cross_validate(
     """
     generator = numpy_rng(rng)
     check_is_ratings(ratings, "ratings")
-    ask = ask_for(metrics_for(ratings) if metrics is None else metrics, order, like, ratings, times)
+    ask = ask_for(metrics_for(ratings) if metrics is None else metrics, order, like, ratings, times or "unknown")
     check_kind(ask, ratings, None)
     tables, references, reports = [], [], []
     for train, _, test in split.folds(ratings, k=k, rng=generator):

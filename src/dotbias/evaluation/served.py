@@ -7,13 +7,13 @@ from ..split import NEXT
 from .summing import Asked
 
 
-def served_times(test: Ratings, train: Ratings) -> Asked:
+def served_times(test: Ratings, train: Ratings | None) -> Asked:
     """ "now" for held-out ratings that all came after train, or that are each user's last; "unknown" for others.
 
     Args:
         test: held-out ratings.
-        train: what was learnt from.
+        train: what was learnt from; None where that is not known.
     """
-    both = test.times is not None and train.times is not None and len(test) > 0 and len(train) > 0
-    later = both and test.times.min() > train.times.max()  # type: ignore[union-attr]
+    before = None if train is None or not len(train) else train.times
+    later = test.times is not None and before is not None and len(test) > 0 and test.times.min() > before.max()
     return "now" if later or test.question == NEXT else "unknown"

@@ -19,6 +19,7 @@ from ..ratings import Ratings
 from ..rng import Rng, key
 from ..scorer import Intervals, Scorer, Timed, check_rows, offers
 from ..settings import check
+from ..solvers import fit_clicks
 from ..split import Split
 from . import entrants as entering
 from .cost import Cost, together
@@ -61,7 +62,8 @@ def compare(
         compare(["bias", "sgd", "als"], split.lesson(ratings), reference="bias")
         compare({"sgd": "sgd", "theirs": lambda train: their_model(train).predict}, split.folds(ratings, 5, rng=0))
 
-    Figures are as served: times are unknown where ratings were held out at random, and now where they all came later.
+    Figures are as served: times are unknown where ratings were held out at random, and now where they all came later;
+    lists take P(rated) from ``fit_clicks(train)``.
     The rows are in the order of the first metric, whatever it is. Another library's model joins as a function of train
     that returns a Scorer, or a function of user rows (B,) and item rows (B,) that returns guesses (B,). It gets
     ``rng=`` if it takes one, and never sees the held-out ratings.
@@ -126,6 +128,8 @@ def _fit_all(
     check_kind(ask, test, train)
     for e in rows:
         entering.check_kind(e, train)
+    if ask.lists and train.values is not None:
+        ask = ask._replace(clicks=fit_clicks(train, rng=rng))  # one for all rows, as ``dotbias fit`` fits it along
     edges = np.linspace(*_scale(train), BINS + 1) if details and train.values is not None else None
     for k, e in enumerate(rows, 1):
         if progress is not None:

@@ -148,11 +148,7 @@ class Alternation:
 
     def solve(self, own: ByRow, other: np.ndarray, other_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One side's rows (R, W), biases (R,) and squared errors (R,), given the other's."""
-        R = len(own.starts) - 1
-        rows, bias = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32)
-        squares, given = np.empty(R), (other, other_bias, self.once, self.each)
-        kernels.half_step(own.cuts, own.starts, own.others, own.values, *given, rows, bias, squares)
-        return rows, bias, squares
+        return solve(own, other, other_bias, self.once, self.each)
 
     def factors(self) -> Factors:
         """What is fitted so far, on the ratings' scale."""
@@ -176,6 +172,27 @@ class Alternation:
         fit = {"solver": "als", "n_factors": self.n_factors, "reg": list(self.reg), "key": self.key}
         model = {"y_range": str(self.objective.y_range), "units": list(self.units)}
         return {**fit, **model, "train": self.train.fingerprint()}
+
+
+def solve(
+    own: ByRow, other: np.ndarray, other_bias: np.ndarray, once: np.ndarray, each: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The half-step of some rows: rows (R, W), biases (R,) and squared errors (R,), given the whole other side.
+
+    A row's bits depend on its own ratings, in their order, and on the other side: not on the rows beside it.
+
+    Args:
+        own: the rows' ratings.
+        other: (I, W) rows (1, factors, 0 ..) of the other side.
+        other_bias: (I,).
+        once: (1 + K,) ridge on the bias, then on each factor.
+        each: (1 + K,) what is added to it for each of a row's ratings.
+    """
+    R = len(own.starts) - 1
+    rows, bias, squares = np.empty((R, other.shape[1]), np.float32), np.empty(R, np.float32), np.empty(R)
+    given = other, other_bias, once, each
+    kernels.half_step(own.cuts, own.starts, own.others, own.values, *given, rows, bias, squares)
+    return rows, bias, squares
 
 
 def by_row(

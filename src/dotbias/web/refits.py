@@ -6,7 +6,6 @@ beside the old one, which answers until then and finishes what it has begun. No 
 
 from __future__ import annotations
 
-import csv
 import logging
 import subprocess
 import sys
@@ -14,7 +13,10 @@ import tempfile
 from pathlib import Path
 from threading import Event, Thread
 
+import polars as pl
+
 from ..errors import DotbiasError
+from ..readers import guarded
 from ..recommender import Recommender
 from ..storage.manifest import MANIFEST
 from .service import Service
@@ -73,10 +75,9 @@ def refit(store: Store, folder: str | Path) -> bool:
     """
     with tempfile.TemporaryDirectory(prefix="dotbias-") as place:
         path = Path(place) / "ratings.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(("user", "item", "rating", "time"))
-            rows.writerows(store.ratings())
+        names = ("user", "item", "rating", "time")
+        table = pl.DataFrame(list(store.ratings()), schema=names, orient="row", infer_schema_length=None)
+        guarded(table).write_csv(path)
         command = [sys.executable, "-m", "dotbias", "refit", str(folder), str(path), "--json"]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode not in (0, REFUSED):

@@ -30,7 +30,7 @@ class Placed(BaseModel):
     at: list[float]
 
 
-class Axis(BaseModel):
+class MapAxis(BaseModel):
     """A component: its share of the variance, and the items at its ends."""
 
     share: float
@@ -42,7 +42,7 @@ class Map(BaseModel):
     """Items along components, most rated first."""
 
     items: list[Placed]
-    axes: list[Axis]
+    axes: list[MapAxis]
     about: str
 
 
@@ -165,9 +165,9 @@ def _biases(served: Served) -> Any:
     return served.once("biases", lambda: item_biases(served.model.scorer, served.model.train))
 
 
-def _axis(found: Components, k: int) -> Axis:
+def _axis(found: Components, k: int) -> MapAxis:
     up, down = found.ends(k + 1, 5)
-    return Axis(share=found.shares[k], up=up, down=down)
+    return MapAxis(share=found.shares[k], up=up, down=down)
 
 
 def _ranked(b: Any) -> Ranked:

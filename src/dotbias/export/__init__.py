@@ -1,9 +1,10 @@
-"""What a model learned, as plain tables for other programs: biases and embeddings with ids and titles.
+"""What a model learned, for other programs: as plain tables, and as an ONNX graph.
 
     tables(scorer, train).items          # a polars frame: id, title, ratings, bias, factor_1 …
+    to_onnx(scorer, "model.onnx")        # scores pairs of rows wherever ONNX runs (see ``graphs``)
 
-``model`` beside them says how to turn the numbers back into a prediction. It works for every bilinear scorer; of a
-posterior, these are its compressed factors. This module knows no command line.
+``model`` beside the tables says how to turn the numbers back into a prediction. Tables are there for every bilinear
+scorer; of a posterior, these are its compressed factors. This module knows no command line.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import files
-from .errors import DataError, SettingError, did_you_mean
-from .factors import Factors
-from .ratings import Ratings
-from .scorer import Bilinear, Scorer, check_rows, demand
+from .. import files
+from ..errors import DataError, SettingError, did_you_mean
+from ..factors import Factors
+from ..ratings import Ratings
+from ..scorer import Bilinear, Scorer, check_rows, demand
+from .graphs import to_onnx as to_onnx
 
 if TYPE_CHECKING:
     import polars as pl
@@ -120,7 +122,7 @@ def _table(ids: pl.Series, titles: Any, counts: np.ndarray, bias: np.ndarray, fa
 
 def _to_bytes(table: pl.DataFrame, format: Format) -> bytes:
     """Parquet as it is; CSV with its text guarded."""
-    from .readers import guarded
+    from ..readers import guarded
 
     buffer = io.BytesIO()
     if format == "parquet":
