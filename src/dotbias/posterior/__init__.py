@@ -2,7 +2,7 @@
 
 ``samples`` holds the Posterior itself, ``newcomers`` what it learns of a new user or item, ``sessions`` what it says of
 a rating's day, ``widths`` how wide predictions are, ``compress`` the plain Factors that come nearest to it, ``stars``
-how a normal distribution is cut into stars. Rows, not ids; numpy.
+how a normal distribution is cut into stars, ``stored`` its arrays on disk. Rows, not ids; numpy.
 """
 
 from .newcomers import PosteriorPart, SidePosterior

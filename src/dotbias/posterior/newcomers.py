@@ -7,13 +7,20 @@ Given history and features, own bias and factors are a ridge regression on the o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from ..errors import DataError
+from ..factors import FactorsPart
 from ..features import entries, history_weight
+from ..objective import Side
+from ..scorer import Intervals, Likes, Sampled
 from .sessions import SessionPosterior
+
+if TYPE_CHECKING:
+    from .samples import Posterior
 
 
 class SidePosterior(NamedTuple):
@@ -182,3 +189,41 @@ def _history_column(x: np.ndarray, n: int, *, own: bool, side: SidePosterior) ->
         return np.full((len(x), 1), history_weight(n + 1, side.shrink))
     mean = side.prior_mean[:, 1]  # (S, 1 + K) of the history's group
     return mean[:, :1] + np.einsum("sk,sk->s", mean[:, 1:], x[:, 1:])[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Newcomer:
+    """A user or an item that was folded into a Posterior.
+
+    Attributes:
+        of: the posterior.
+        side: "user" or "item".
+        part: the newcomer's bias and factors, in every sample.
+    """
+
+    of: Posterior
+    side: Side
+    part: PosteriorPart
+
+    offers = (Intervals, Likes, Sampled)
+
+    def near(self) -> FactorsPart:
+        """The same newcomer in the posterior's compressed factors."""
+        factors = self.of.project(self.side, self.part.factors[:, None].astype(np.float32))[0]
+        return FactorsPart(self.of.factors(), self.side, float(self.part.bias.mean()), factors)
+
+    def score(self, others: np.ndarray | None = None) -> np.ndarray:
+        """Guesses for rows of the other side (n,), all by default -> (n,) float32."""
+        return self.of.centre(self.of.part_moments(self.side, self.part, others))
+
+    def rank(self, others: np.ndarray | None = None) -> np.ndarray:
+        """The mean of f, unclipped and without the pair's own places in histories (n,) float32."""
+        return self.of.part_moments(self.side, self.part, others, own=False).mean.astype(np.float32)
+
+    def interval(self, others: np.ndarray | None = None, *, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+        """Where each rating lies with probability ``level``: (low, high), (n,) float32 each."""
+        return self.of.central(self.of.part_moments(self.side, self.part, others), level)
+
+    def p_like(self, like: float, others: np.ndarray | None = None) -> np.ndarray:
+        """P(rating >= like), if it is rated, without the pair's own places in histories (n,) float64."""
+        return self.of.reaches(self.of.part_moments(self.side, self.part, others, own=False), like)

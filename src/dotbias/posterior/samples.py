@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DataError, SettingError
-from ..factors import Factors, FactorsPart
+from ..factors import Factors
 from ..ids import Tables
-from ..objective import Objective, Ridge, Side
+from ..objective import Objective, Side
 from ..ratings import Ratings
 from ..scorer import (
     Account,
@@ -48,19 +48,18 @@ from ..scorer import (
     Timed,
 )
 from ..trace import Trace
-from .compress import best_product
+from .compress import compressed, onto
+from .gather import all_or, counted, gathered
 from .keeping import kept as keep
-from .newcomers import Given, Own, PosteriorPart, SidePosterior, fold_in, group_averages, with_session
+from .newcomers import Given, Newcomer, Own, PosteriorPart, SidePosterior, fold_in, group_averages, with_session
 from .reasons import explain, gains
 from .selection import left_open
 from .sessions import SessionPosterior
 from .stars import central_stars, slices
+from .stored import SAMPLED, fields_from, state_of
 from .widths import NEW, factor, row_features
 
 BLOCK = 1 << 22  # floats gathered at a time
-_SIDE_ARRAYS = ("features", "prior_mean", "prior_precision")
-_SAMPLED = ("mean", "user_bias", "item_bias", "users", "items", "fit_noise")
-_COUNTS = ("user_counts", "item_counts")
 
 
 class Moments(NamedTuple):
@@ -185,12 +184,12 @@ class Posterior:
 
         mean, variance = self._in_blocks(both, users, times)
         width = np.exp(self.row_features(users, items, times) @ self.widths) if len(self.widths) else np.ones(len(mean))
-        more = self.raised(variance, _count(self.user_counts, users)) if own else 0.0
+        more = self.raised(variance, counted(self.user_counts, users)) if own else 0.0
         return Moments(mean + more, variance, width)
 
     def row_features(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         """What the width of each pair hangs on (B, 6) float64."""
-        counts = _count(self.user_counts, users), _count(self.item_counts, items)
+        counts = counted(self.user_counts, users), counted(self.item_counts, items)
         return row_features(*counts, self.sessions.kinds(users, times))
 
     def _in_blocks(
@@ -238,7 +237,7 @@ class Posterior:
             return Moments(mean, squares, squares)
         more = self._spread(users, None, times)[:, None] + np.where(self.item_counts == 0, self._cold_spread[1], 0)
         kinds = self.sessions.kinds(users, times)[:, None]
-        counts = _count(self.user_counts, users)[:, None]
+        counts = counted(self.user_counts, users)[:, None]
         variance = np.maximum(squares / self.n_samples - mean**2, 0) + more
         width = factor(self.widths, counts, self.item_counts, kinds)
         return Moments(mean + (self.raised(variance, counts) if own else 0.0), variance, width)
@@ -260,7 +259,7 @@ class Posterior:
         Times None: unknown, so that they are users over all their sessions.
         """
         users = np.asarray(users)
-        bias, factors = _rows(users, self.user_bias, self.users, self._stranger_user)
+        bias, factors = gathered(users, self.user_bias, self.users, self._stranger_user)
         known = (users >= 0) & (users < self.user_bias.shape[1])
         if not self.sessions.effects.shape[1] or not known.any():
             return bias, factors
@@ -278,7 +277,7 @@ class Posterior:
         """Each item: bias (S, B) and factors (S, B, K), not to be written to."""
         if len(rows) == self.item_bias.shape[1] and np.array_equal(rows, np.arange(len(rows))):
             return self.item_bias, self.items  # all of them: as they are, not copied
-        return _rows(rows, self.item_bias, self.items, self._stranger_item)
+        return gathered(rows, self.item_bias, self.items, self._stranger_item)
 
     @property
     def n_own(self) -> int:
@@ -287,9 +286,9 @@ class Posterior:
 
     def _spread(self, users: np.ndarray, items: np.ndarray | None, times: np.ndarray | None) -> np.ndarray:
         """The variance of f that the samples do not show (B,) float64: of sessions, and of rows without ratings."""
-        out = np.where(_count(self.user_counts, users) == 0, self._cold_spread[0], 0.0)
+        out = np.where(counted(self.user_counts, users) == 0, self._cold_spread[0], 0.0)
         if items is not None:
-            out = out + np.where(_count(self.item_counts, items) == 0, self._cold_spread[1], 0.0)
+            out = out + np.where(counted(self.item_counts, items) == 0, self._cold_spread[1], 0.0)
         if self.sessions.effects.shape[1]:
             out = out + self.sessions.spread(users, times, self._squares[1])
         return out
@@ -427,7 +426,7 @@ class Posterior:
     ) -> PosteriorPart:
         rows = np.asarray(rows, np.int64)
         if side == "user":
-            own, given = self.user_side, _rows(rows, self.item_bias, self.items)
+            own, given = self.user_side, gathered(rows, self.item_bias, self.items)
             prior = Own.of(own)
             if row is not None and self._has_sessions(row):
                 given = given[0] + self._session_part(row, given[1], times), given[1]
@@ -487,7 +486,7 @@ class Posterior:
         """(S, K, R) float32 for users and for items: Q_sᵀ B (BᵀB)⁺ / S, B the other side's compressed factors."""
         near = self.factors()
         users = self.user_rows(np.arange(len(self.user_bias[0])))[1]
-        return _onto(self.items, near.items), _onto(users, near.users)
+        return onto(self.items, near.items), onto(users, near.users)
 
     def part_moments(self, side: Side, part: PosteriorPart, others: np.ndarray | None, *, own: bool = True) -> Moments:
         """Mean and variance of f between a newcomer and rows of the other side, and the width, (n,) each.
@@ -495,10 +494,10 @@ class Posterior:
         The variance is that of draws of the newcomer; the mean is without their sampling error.
         """
         if side == "user":
-            rows = _all_or(others, self.item_bias.shape[1])
-            (bias, factors), cold = self.item_rows(rows), np.where(_count(self.item_counts, rows) == 0, 1.0, 0.0)
+            rows = all_or(others, self.item_bias.shape[1])
+            (bias, factors), cold = self.item_rows(rows), np.where(counted(self.item_counts, rows) == 0, 1.0, 0.0)
         else:
-            rows = _all_or(others, self.user_bias.shape[1])
+            rows = all_or(others, self.user_bias.shape[1])
             bias, factors = self.user_rows(rows)
             cold = self._spread(rows, None, None)
         k = factors.shape[2] if own else self.n_own
@@ -507,7 +506,7 @@ class Posterior:
             for b, x in ((part.bias, part.factors), (part.drawn_bias, part.drawn_factors))
         )
         told, of_others = np.full(len(rows), part.n_told), self.item_counts if side == "user" else self.user_counts
-        counts = [told, _count(of_others, rows)]
+        counts = [told, counted(of_others, rows)]
         if side == "item":
             counts.reverse()
         new = side == "user" and bool(self.sessions.effects.shape[1])
@@ -566,16 +565,7 @@ class Posterior:
         Users are as they are over all their sessions; uncertainty and features are left behind. By default as many
         factors as a sample has, twice.
         """
-        U, I, K = self.users.shape[1], self.items.shape[1], self.users.shape[2]
-        user_bias, left = self.user_rows(np.arange(len(self.user_bias[0])))
-        users, items = best_product(left, self.items, min(2 * K if n_factors is None else n_factors, U, I))
-        noise = float(np.mean(self.fit_noise.astype(np.float64) ** 2))
-        bias = [float(s.prior_precision[:, 0, 0].mean()) for s in (self.user_side, self.item_side)]
-        spread = [max(float(x.var()), 1e-6) if x.size else 1.0 for x in (users, items)]
-        regs = [Ridge(noise * b, noise / s) for b, s in zip(bias, spread, strict=True)]
-        objective = Objective("squared", "identity", self.y_range, *regs)
-        biases = user_bias.mean(0), self.item_bias.mean(0)
-        return Factors(float(self.mean.mean()), *biases, users, items, objective, self.tables)
+        return compressed(self, n_factors)
 
     def carrying(self, carry: float) -> Posterior:
         """The same with another share of the last session in a new one."""
@@ -592,7 +582,7 @@ class Posterior:
         }
         return replace(
             self,
-            **{name: getattr(self, name)[at] for name in _SAMPLED},
+            **{name: getattr(self, name)[at] for name in SAMPLED},
             **sides,
             sessions=self.sessions.thin(at),
             kept=None,
@@ -600,148 +590,11 @@ class Posterior:
 
     def state(self) -> State:
         """What ``storage`` keeps: everything but the trace; the compressed Factors, too."""
-        names = (*_SAMPLED, *_COUNTS, "stars", "cutpoints")
-        arrays: dict[str, np.ndarray] = {name: getattr(self, name) for name in names} | self.sessions.arrays()
-        compressed = self.factors().state()
-        arrays |= {f"compressed.{name}": array for name, array in compressed.arrays.items()}
-        settings: dict[str, Any] = {
-            "noise": self.noise,
-            "star_noise": self.star_noise,
-            "ordinal": self.ordinal,
-            "carry": self.sessions.carry,
-            "widths": self.widths.tolist(),
-            "selection": self.selection,
-            "held_out": dict(self.held_out),
-            "notes": list(self.notes),
-            "y_range": [x if np.isfinite(x) else None for x in self.y_range],  # JSON knows no infinity
-            "compressed": compressed.settings,
-        }
-        for name, side in (("user_side", self.user_side), ("item_side", self.item_side)):
-            arrays |= {f"{name}.{part}": getattr(side, part) for part in (*_SIDE_ARRAYS, "typical")}
-            words = ("names", "groups", "scales", "has_history", "shrink")
-            settings[name] = {word: _listed(getattr(side, word)) for word in words}
-        return State("posterior", arrays, settings)
+        return state_of(self)
 
     @classmethod
     def from_state(
         cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], tables: Tables | None = None
     ) -> Posterior:
         """The Posterior whose :meth:`state` this is, to the bit; its trace is gone. Also of version 0.1."""
-        low, high = settings["y_range"]
-        kept = None
-        if "compressed" in settings:
-            own = {k.removeprefix("compressed."): a for k, a in arrays.items() if k.startswith("compressed.")}
-            kept = Factors.from_state(own, settings["compressed"], tables)
-        return cls(
-            **{name: arrays[name] for name in (*_SAMPLED, "stars", "cutpoints")},  # type: ignore[arg-type]
-            **{name: _counts_from(arrays, name) for name in _COUNTS},
-            sessions=SessionPosterior.from_arrays(arrays, settings),
-            user_side=_side_from("user_side", arrays, settings),
-            item_side=_side_from("item_side", arrays, settings),
-            noise=settings["noise"],
-            star_noise=settings["star_noise"],
-            ordinal=settings["ordinal"],
-            y_range=(-np.inf if low is None else low, np.inf if high is None else high),
-            widths=np.array(settings.get("widths", [])),
-            selection=float(settings.get("selection", 0.0)),
-            held_out=dict(settings.get("held_out", {})),
-            notes=tuple(settings["notes"]),
-            tables=tables,
-            kept=kept,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Newcomer:
-    """A user or an item that was folded into a Posterior.
-
-    Attributes:
-        of: the posterior.
-        side: "user" or "item".
-        part: the newcomer's bias and factors, in every sample.
-    """
-
-    of: Posterior
-    side: Side
-    part: PosteriorPart
-
-    offers = (Intervals, Likes, Sampled)
-
-    def near(self) -> FactorsPart:
-        """The same newcomer in the posterior's compressed factors."""
-        factors = self.of.project(self.side, self.part.factors[:, None].astype(np.float32))[0]
-        return FactorsPart(self.of.factors(), self.side, float(self.part.bias.mean()), factors)
-
-    def score(self, others: np.ndarray | None = None) -> np.ndarray:
-        """Guesses for rows of the other side (n,), all by default -> (n,) float32."""
-        return self.of.centre(self.of.part_moments(self.side, self.part, others))
-
-    def rank(self, others: np.ndarray | None = None) -> np.ndarray:
-        """The mean of f, unclipped and without the pair's own places in histories (n,) float32."""
-        return self.of.part_moments(self.side, self.part, others, own=False).mean.astype(np.float32)
-
-    def interval(self, others: np.ndarray | None = None, *, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
-        """Where each rating lies with probability ``level``: (low, high), (n,) float32 each."""
-        return self.of.central(self.of.part_moments(self.side, self.part, others), level)
-
-    def p_like(self, like: float, others: np.ndarray | None = None) -> np.ndarray:
-        """P(rating >= like), if it is rated, without the pair's own places in histories (n,) float64."""
-        return self.of.reaches(self.of.part_moments(self.side, self.part, others, own=False), like)
-
-
-def _onto(rows: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Rows' factors (S, R, K) onto their compressed factors (R, J): (S, K, J), such that near ≈ mean of rows · it."""
-    scaled = near @ np.linalg.pinv(near.T.astype(np.float64) @ near).astype(np.float32)
-    return np.stack([x.T @ scaled for x in rows]) / np.float32(len(rows))
-
-
-def _side_from(name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> SidePosterior:
-    words = settings[name]
-    parts = {part: arrays[f"{name}.{part}"] for part in _SIDE_ARRAYS}
-    groups = tuple((str(g), int(a), int(z)) for g, a, z in words["groups"])
-    scales = tuple((str(c), float(m), float(s)) for c, m, s in words["scales"])
-    has_history = words["has_history"] if "has_history" in words else words["has_bag"]  # version 0.1 said bag
-    shrink = float(words.get("shrink", 0.0))  # version 0.1 had none
-    typical = arrays.get(f"{name}.typical", np.zeros(len(words["names"]), np.float32))
-    more: dict[str, Any] = {"has_history": has_history, "shrink": shrink, "typical": typical}
-    return SidePosterior(tuple(words["names"]), groups, scales, **parts, **more)
-
-
-def _listed(value: Any) -> Any:
-    """Tuples as JSON's lists."""
-    return [_listed(v) for v in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
-
-
-def _all_or(rows: np.ndarray | None, n: int) -> np.ndarray:
-    """The rows asked for, or all n."""
-    return np.arange(n) if rows is None else np.asarray(rows)
-
-
-def _counts_from(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """The counts of one side; of version 0.1, which kept none: one rating each."""
-    if name in arrays:
-        return arrays[name]
-    bias = arrays[name.replace("counts", "bias")]
-    return np.ones(len(bias[0]), np.int32)
-
-
-def _count(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The counts of rows (B,), 0 outside the table."""
-    rows = np.asarray(rows)
-    known = (rows >= 0) & (rows < len(counts))
-    return np.where(known, counts[np.where(known, rows, 0)], 0) if len(counts) else np.zeros(len(rows), np.int32)
-
-
-def _rows(
-    rows: np.ndarray, bias: np.ndarray, factors: np.ndarray, stranger: PosteriorPart | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bias (S, B) and factors (S, B, K) of rows (B,); the stranger's, or zeros, where a row lies outside the table."""
-    rows, (S, R, K) = np.asarray(rows), factors.shape
-    known = (rows >= 0) & (rows < R)
-    if known.all():
-        return bias[:, rows], factors[:, rows]
-    out = np.zeros((S, len(rows)), np.float32), np.zeros((S, len(rows), K), np.float32)
-    out[0][:, known], out[1][:, known] = bias[:, rows[known]], factors[:, rows[known]]
-    if stranger is not None:
-        out[0][:, ~known], out[1][:, ~known] = stranger.bias[:, None], stranger.factors[:, None]
-    return out
+        return cls(**fields_from(arrays, settings, tables))
