@@ -9,11 +9,12 @@ import tempfile
 from pathlib import Path
 
 README, RESULTS = Path("README.md"), Path("RESULTS.md")
-# Sections of RESULTS.md, in README's order.
+SERVED = r"popular \||fit_clicks|on likes"  # rows of the ranking
+# Sections of RESULTS.md, in README's order; of some, the rows that hold a pattern.
 HEADINGS = (
     "As served: lesson's split",
     "As served: ML-100K u1",
-    "Ranking: ML-100K, random",
+    ("Ranking: ML-100K, random", SERVED),
     "Ours beside the peers: the lesson's split",
     "Ours beside the peers: ML-1M",
     "Speed beside the peers",
@@ -38,12 +39,14 @@ def demo() -> str:
     return "\n".join(f"    {line}".rstrip() for line in done.stdout.strip().split("\n"))
 
 
-def section(results: str, heading: str) -> str:
-    """The heading and the table of the first section of RESULTS.md whose heading begins so."""
+def section(results: str, heading: str | tuple[str, str]) -> str:
+    """The heading and the table, or some of its rows, of the first section of RESULTS.md whose heading begins so."""
+    heading, rows = heading if isinstance(heading, tuple) else (heading, "")
     found = re.search(rf"^### ({re.escape(heading)}.*)\n\n(?:[^|\n].*\n\n)?((?:\|.*\n)+)", results, re.M)
     if found is None:
         raise SystemExit(f"RESULTS.md has no section '### {heading}': run the bench that writes it.")
-    return f"**{found.group(1)}**\n\n{found.group(2)}"
+    head, dashes, *table = found.group(2).splitlines()
+    return "\n".join([f"**{found.group(1)}**\n", head, dashes, *(r for r in table if re.search(rows, r)), ""])
 
 
 def fill(text: str, mark: str, inside: str) -> str:
