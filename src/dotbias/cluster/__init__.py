@@ -32,6 +32,8 @@ from ..rng import Rng
 from .joining import joined
 from .parts import find_parts
 
+__all__ = ["SHARDED", "ClusterFit", "fit"]
+
 SHARDED = ("als",)  # fitters that can be made by shards, so far
 
 

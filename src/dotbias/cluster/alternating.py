@@ -74,6 +74,7 @@ class ShardedAls:
         self.ray, self.shards, self.n_factors, self.reg, self.key = ray, shards, n_factors, reg, key
         self.moved, self._half = 0, self._task(half)
         values = self._number(paths)
+        self.shards = min(shards, self.train.n_users, self.train.n_items)  # none without a row
         self.units, self.n = units_of(values), len(values)
         ridge = self.units.ridge(reg, "identity")
         self.objective = Objective("squared", "identity", y_range or clip_range(values), ridge, ridge)
