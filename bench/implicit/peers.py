@@ -125,7 +125,11 @@ def parts() -> tuple[Ratings, Ratings]:
 def try_out(peer: Peer, settings: Settings, train: Ratings, test: Ratings) -> Tried:
     """Fit to train, measure on test."""
     given = peer.fixed | settings
-    scorer, seconds = ours(peer.name, given, train) if peer.name.startswith("dotbias") else theirs(given, train)
+    try:
+        scorer, seconds = ours(peer.name, given, train) if peer.name.startswith("dotbias") else theirs(given, train)
+    except RuntimeError as e:  # such as factors that became NaN: these settings lose
+        print(f"  {peer.name} {settings}: {e}", flush=True)
+        return Tried(settings, 0.0, 0.0, 0.0)
     found = evaluate(scorer, test, train=train, metrics=MEASURES, n_resamples=0).values
     return Tried(settings, *(found[m] for m in MEASURES), seconds)
 
@@ -147,7 +151,7 @@ def theirs(settings: Settings, train: Ratings) -> tuple[Ranks, float]:
         command = [python_of("clicks"), str(ADAPTER), str(clicks), json.dumps(settings), str(scores)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
-            raise SystemExit(f"{settings}: {done.stderr[-2000:]}")
+            raise RuntimeError((done.stderr.strip().splitlines() or [""])[-1])
         return Scores(np.load(scores)), json.loads(done.stdout.strip().splitlines()[-1])["cpu"]
 
 
