@@ -1,8 +1,10 @@
 """times: given, unknown, now."""
 
 import numpy as np
+import polars as pl
 import pytest
 
+from dotbias import Ratings
 from dotbias.errors import SettingError
 from dotbias.times import DAY, NOW, UNKNOWN, as_times, days_of
 
@@ -24,3 +26,10 @@ def test_words_and_numbers():
 def test_other_times_are_refused(wrong):
     with pytest.raises(SettingError, match="times"):
         as_times(wrong, 2)
+
+
+@pytest.mark.parametrize("kind", [pl.Int16, pl.Int32, pl.UInt32, pl.Int64, pl.Float32])
+def test_narrow_columns_of_times(kind):
+    numbers = [100, 200] if kind in (pl.Int16,) else [890_000_000, 890_000_064]
+    frame = pl.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1.0, 2.0], "time": pl.Series(numbers, dtype=kind)})
+    assert Ratings.from_frame(frame).times.tolist() == numbers

@@ -92,7 +92,9 @@ def all_seconds(column: pl.Series, where: Where, name: str) -> tuple[pl.Series, 
         parsed = parsed.dt.epoch("s")
     elif parsed.dtype.is_float():
         parsed = pl.select(pl.when(parsed.is_finite()).then(parsed.floor())).to_series()
-    elif not parsed.dtype.is_integer():
+    elif parsed.dtype.is_integer():  # narrow ones cannot even be compared with what is wide
+        parsed = parsed.cast(pl.Int64, strict=False)
+    else:
         raise DataError(f"{name} holds {column.dtype}, not times.", hint=hint)
     refuse(parsed.is_null(), column, where, f"{name} is no time", hint)
     if column.dtype == pl.String or column.dtype.is_numeric() or column.dtype == pl.Object:
