@@ -48,12 +48,13 @@ def test_widths_find_planted_ones():
     np.testing.assert_allclose(got, sd, rtol=0.05)
 
 
-def test_stars_find_planted_cutpoints():
+@pytest.mark.parametrize("cuts", [[1.4, 2.6, 3.3, 4.6], [2.3, 2.7, 3.5, 4.6]])  # the second: star 2 lies in 1's slice
+def test_stars_find_planted_cutpoints(cuts):
     rng = np.random.default_rng(1)
-    mean, cuts = rng.normal(3, 1, 20_000), np.array([1.4, 2.6, 3.3, 4.6])
+    mean, cuts = rng.normal(3, 1, 20_000), np.array(cuts)
     y = 1.0 + np.searchsorted(cuts, mean + 0.6 * rng.standard_normal(len(mean)))
     rows = Rows(mean, np.full(len(mean), 1e-9), np.zeros((len(mean), 6)), y)
-    noise, found = star_noise(rows, np.zeros(6), np.array([1.5, 2.5, 3.5, 4.5]), 0.8)
+    noise, found = star_noise(rows, np.arange(1.0, 6.0), np.zeros(6), np.add(cuts, [0.1, -0.1, 0.1, -0.1]), 0.8)
     assert noise == pytest.approx(0.6, abs=0.03)
     np.testing.assert_allclose(found, cuts, atol=0.05)
     assert slices(mean, np.full(len(mean), noise**2), found).shape == (len(mean), 5)

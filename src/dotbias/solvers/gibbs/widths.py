@@ -13,11 +13,14 @@ This module knows scores and values, no chain.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ...posterior import Posterior, slices
+from ...posterior.samples import Moments
 from ...posterior.widths import FEATURES
 from ...ratings import Ratings
 from ...times import NOW
@@ -79,10 +82,17 @@ def state(of_rest: Posterior, parts: Parts, edges: np.ndarray) -> Stated:
     kinds = _kinds(of_rest, parts)
     rows = Rows(*(np.concatenate(column) for column in zip(*kinds.values(), strict=True)))
     noise, widths = fit_widths(rows)
-    errors = [(name, float(np.mean((r.y - np.clip(r.mean, *of_rest.y_range)) ** 2))) for name, r in kinds.items()]
     if not len(edges):
-        return Stated(noise, widths, carry, None, edges, errors)
-    return Stated(noise, widths, carry, *star_noise(rows, widths, edges, noise), errors)
+        return Stated(noise, widths, carry, None, edges, _errors(kinds, lambda r: np.clip(r.mean, *of_rest.y_range)))
+    stars = star_noise(rows, of_rest.stars, widths, edges, noise)
+    stated = replace(of_rest, noise=noise, widths=widths, star_noise=stars[0], cutpoints=stars[1])
+    errors = _errors(kinds, lambda r: stated.centre(Moments(r.mean, r.variance, np.exp(r.x @ widths))))
+    return Stated(noise, widths, carry, *stars, errors)
+
+
+def _errors(kinds: Mapping[str, Rows], guess: Callable[[Rows], np.ndarray]) -> list[tuple[str, float]]:
+    """The mean squared error of each kind's guesses, as they are served."""
+    return [(name, float(np.mean((r.y - guess(r)) ** 2))) for name, r in kinds.items()]
 
 
 def _carry(posterior: Posterior, last: Ratings) -> float:
@@ -139,14 +149,18 @@ def fit_widths(rows: Rows) -> tuple[float, np.ndarray]:
     return noise, np.r_[2 * np.log(max(reach, 1e-6)) - middle @ p[1:], p[1:]]
 
 
-def star_noise(rows: Rows, widths: np.ndarray, cutpoints: np.ndarray, noise: float) -> tuple[float, np.ndarray]:
+def star_noise(
+    rows: Rows, stars: np.ndarray, widths: np.ndarray, cutpoints: np.ndarray, noise: float
+) -> tuple[float, np.ndarray]:
     """Noise and cutpoints (L - 1,) under which held-out stars are likeliest, from a first guess of both.
 
-    Stars that the slices never show are counted as half a rating, so that every cutpoint stays finite.
+    Which star a rating is, its value says, never the cutpoints: these are on the scale of f, where a star's own value
+    may lie in another's slice. Stars (L,) that are not among the rows are counted as half a rating, so that every
+    cutpoint stays finite.
     """
     from scipy.optimize import minimize
 
-    L, levels, scale = len(cutpoints) + 1, np.searchsorted(cutpoints, rows.y), np.exp(rows.x @ widths)
+    L, levels, scale = len(stars), np.searchsorted(stars, rows.y), np.exp(rows.x @ widths)
     missing = np.setdiff1d(np.arange(L), levels)
     weight = np.r_[np.ones(len(levels)), np.full(len(missing), 0.5)]
 
