@@ -65,3 +65,23 @@ def world() -> World:
 def clicks(world: World) -> Ratings:
     """Clicks: the upper half of the small world's ratings, without their values."""
     return world.ratings.binarize(float(np.median(world.ratings.explicit())))
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """``call("fit", "x.csv")``: the command line in this process -> (exit code, stdout, stderr)."""
+    from dotbias.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dotbias", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as e:
+            code = e.code or 0
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dotbias import planted, split
-from dotbias.cli import app, main
+from dotbias.cli import app
 
 COMMANDS = [
     "demo",
@@ -37,26 +37,13 @@ ERRORS = {"rmse", "rmse_interval", "rmse_warm", "mse", "mse_interval", "mae", "m
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, call, tmp_path):
     """``run("fit", "x.csv")`` -> (exit code, stdout, stderr), in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("DOTBIAS_DATA", raising=False)
     monkeypatch.setenv("DOTBIAS_OFFLINE", "1")
     monkeypatch.setenv("DOTBIAS_CACHE", str(tmp_path / "cache"))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dotbias", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as e:
-            code = e.code or 0
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
     return call
 
 

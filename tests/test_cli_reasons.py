@@ -2,14 +2,12 @@
 
 import dataclasses
 import json
-import sys
 
 import pytest
 import recommender_world as world
 
 from dotbias import als
 from dotbias.baselines import knn
-from dotbias.cli import main
 from dotbias.recommender import Recommender
 from dotbias.solvers.ease import ease
 
@@ -18,26 +16,13 @@ CLICKS = dataclasses.replace(TRAIN, values=None)
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, call, tmp_path):
     """``run("ask", "stars")`` -> (exit code, stdout, stderr), beside the models stars, neighbours and clicks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     Recommender(als(TRAIN, n_factors=4, rng=0), TRAIN).save(tmp_path / "stars")
     Recommender(knn(TRAIN), TRAIN).save(tmp_path / "neighbours")
     Recommender(ease(CLICKS), CLICKS).save(tmp_path / "clicks")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dotbias", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as e:
-            code = e.code or 0
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
     return call
 
 

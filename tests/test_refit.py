@@ -195,9 +195,8 @@ def test_ctrl_c_changes_nothing(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, call, tmp_path):
     """``run("refit", …)`` -> (exit code, stdout, stderr), in a folder with old.csv, new.csv and a model."""
-    from dotbias.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -205,19 +204,6 @@ def run(monkeypatch, capsys, tmp_path):
     ratings = planted(60, 90, n_ratings=2_000, n_factors=2, noise=0.4, rng=5).ratings
     for name, part in (("old", slice(0, 1000)), ("new", slice(1000, 2000))):
         ratings.take(np.arange(2000)[part]).to_frame().write_csv(tmp_path / f"{name}.csv")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dotbias", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as e:
-            code = e.code or 0
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
     assert call("fit", "old.csv", "--fitter", "bias", "-o", "model")[0] == 0
     return call
 
