@@ -1,8 +1,8 @@
-"""The tutorial and the questions as notebooks: ``python docs/notebooks.py FOLDER`` writes them; the site holds them too.
+"""The tutorial and the questions as notebooks: ``python docs/notebooks.py FOLDER`` writes them; the site has them too.
 
 A notebook is made of what its page is made of: the page's words, the sections of its snippets as cells, and below each
-what it printed on the lesson's data (docs/output, docs/pictures). So nothing is run to make one, it always says what the
-page says, and none is kept in the repository. tests/test_notebooks.py runs them.
+what it printed on the lesson's data (docs/output, docs/pictures). So nothing is run to make one, it always says what
+the page says, and none is kept in the repository. tests/test_notebooks.py runs them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PIECE = re.compile(
 )
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 DATA = "tutorial_1_rows", "data"  # the section that brings ratings.csv and movies.csv
-ABOUT = """*A page of dotbias's documentation as a notebook. It needs `pip install 'dotbias[torch,plot]'`; the outputs are
-those of the lesson's data. The first cell puts that data, or what is nearest to it, into this folder.*"""
+ABOUT = """*A page of dotbias's documentation as a notebook. It needs `pip install 'dotbias[torch,plot]'`; the outputs
+are those of the lesson's data. Its first cell puts that data, or what is nearest to it, into this folder.*"""
 
 
 class Cell(NamedTuple):
@@ -95,7 +95,8 @@ def _sections(snippet: str, section: str) -> list[Cell]:
     first = 0 if at == 1 and parts[0][0] is None else at
     last = at + 1 if at + 1 < len(parts) and parts[at + 1][0] is None else at
     kept = printed(snippet)
-    return [Cell(_silent(code), kept.get(name or "", ""), hidden=name is None) for name, code in parts[first : last + 1]]
+    chosen = parts[first : last + 1]
+    return [Cell(_silent(code), kept.get(name or "", ""), hidden=name is None) for name, code in chosen]
 
 
 def printed(snippet: str) -> dict[str, str]:
