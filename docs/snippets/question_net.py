@@ -20,9 +20,7 @@ KINDS = (
 
 def attempt(kind, more, rate, wd, seed):
     """Valid MSE after each of 1 + 2 + 4 + 8 epochs."""
-    model = kind(
-        train.n_users, train.n_items, n_factors=32, sparse=True, rng=seed, **more
-    )
+    model = kind(train.n_users, train.n_items, n_factors=32, sparse=True, rng=seed, **more)
     learner = Learner(model, train, valid, rule=steps.adamw, bs=512, rng=seed)
     return [row["valid"] for row in learner.fit(15, rate, wd=wd)]
 

@@ -18,7 +18,7 @@ __all__ = ["page"]
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2328;--soft:#5d6770;--grid:#e3e6e8;--best:#e2f0e6}
 @media(prefers-color-scheme:dark){:root{--paper:#15191c;--ink:#e4e8ea;--soft:#9aa5ad;--grid:#2c3338;--best:#20402c}}
-body{margin:0 auto;max-width:62rem;padding:1.5rem;background:var(--paper);color:var(--ink);
+body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .4rem}p{margin:.4rem 0}
 .note{color:var(--soft);font-size:.88rem;margin:.15rem 0}.wide{overflow-x:auto;margin:.8rem 0}

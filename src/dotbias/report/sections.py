@@ -72,25 +72,29 @@ def against_time(result: Compared, metric: str) -> str:
     values = [r.report.values[metric] for r in rows]
     names = "seconds of fitting, on the clock (logarithmic)", title(metric)
     x, y = svg.axes(WIDTH, 340, svg.wider(seconds), svg.spread(values), names=names, log=True)
-    parts, taken = [], []
-    for row, s, value in zip(rows, seconds, values, strict=True):
-        at = x.at(s), y.at(value)
-        parts.append(svg.dot(*at, colour(result, row.name), f"{row.name}: {s:.2f} s, {value:.4f}"))
-        place = _free(at, taken)
-        right = at[0] > WIDTH - 110
-        parts.append(
-            svg.text(at[0] + (-9 if right else 9), place, shortened(row.name), "label end" if right else "label")
-        )
+    dots = [(x.at(t), y.at(v)) for t, v in zip(seconds, values, strict=True)]
+    parts = [
+        svg.dot(*at, colour(result, row.name), f"{row.name}: {s:.2f} s, {value:.4f}")
+        for row, at, s, value in zip(rows, dots, seconds, values, strict=True)
+    ]
+    taken = [(a - 6, a + 6, b) for a, b in dots]
+    for row, at in zip(rows, dots, strict=True):
+        parts.append(_label(shortened(row.name), at, taken))
     return svg.frame(WIDTH, 340, x, y, parts, f"{title(metric)} against seconds of fitting")
 
 
-def _free(at: svg.Point, taken: list[svg.Point]) -> float:
-    """A height for a label that no label near it has."""
-    y = at[1] + 4
-    while any(abs(y - other) < 13 and abs(at[0] - x) < 90 for x, other in taken):
-        y += 13
-    taken.append((at[0], y))
-    return y
+def _label(name: str, at: svg.Point, taken: list[tuple[float, float, float]]) -> str:
+    """A dot's name beside it, where neither dots nor names are: (left, right, height) of each."""
+    width, right = 7 * len(name), at[0] > WIDTH - 110
+    left = at[0] - 9 - width if right else at[0] + 9
+
+    def free(y: float) -> bool:
+        return not any(a < left + width and left < b and abs(y - other) < 12 for a, b, other in taken)
+
+    moves = sorted(range(-60, 61, 3), key=abs)
+    y = next((at[1] + move for move in moves if svg.TOP < at[1] + move < 300 and free(at[1] + move)), at[1])
+    taken.append((left, left + width, y))
+    return svg.text(at[0] + (-9 if right else 9), y + 4, name, "label end" if right else "label")
 
 
 def calibration(result: Compared) -> str:
