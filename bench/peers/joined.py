@@ -9,6 +9,7 @@ a held-out rating, nor when it was given.
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import tempfile
 import weakref
@@ -38,18 +39,18 @@ class Peer:
     """A fitted peer: its process, which ends with it."""
 
     def __init__(self, row: Row, train: Ratings, rng: int, threads: int):
-        self.name, self.folder, self.files = row.name, tempfile.TemporaryDirectory(), itertools.count()
-        path = Path(self.folder.name) / "train.npz"
+        self.name, self.folder, self.files = row.name, Path(tempfile.mkdtemp()), itertools.count()
+        path = self.folder / "train.npz"
         np.savez(path, **arrays_of(train))
         command, environment = called(row, path, rng, threads)
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen([*command, "guess"], env=environment, stderr=subprocess.DEVNULL, **pipes)
-        weakref.finalize(self, _end, self.process)
+        weakref.finalize(self, _end, self.process, self.folder)
         self._heard("fitted")
 
     def guess(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Of user rows (B,) and item rows (B,), on the ratings' scale (B,)."""
-        path = Path(self.folder.name) / f"{next(self.files)}.npz"
+        path = self.folder / f"{next(self.files)}.npz"
         np.savez(path, users=users, items=items)
         assert self.process.stdin is not None
         print(path, file=self.process.stdin, flush=True)
@@ -63,6 +64,7 @@ class Peer:
             raise RuntimeError(f"{self.name} ended with {self.process.wait()}; run it alone: bench peers --only")
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen, folder: Path) -> None:
     process.kill()
     process.communicate()  # closes its pipes
+    shutil.rmtree(folder)

@@ -5,7 +5,7 @@ from dotbias import Ratings, collab_learner, schedules, split, steps
 
 whole, _, test = split.lesson(Ratings.from_csv("ratings.csv"))
 train, valid, _ = split.random(whole, test=None, valid=0.1, rng=0)
-RATES = (0.005, 0.01, 0.02)
+RATES = (0.01, 0.02, 0.04)
 GRID = {
     "l2": (steps.adam, (3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
     "wd": (steps.adamw, (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)),
@@ -13,9 +13,9 @@ GRID = {
 
 
 def attempt(rule, rate, **decay):
-    """Valid MSE after 15 epochs of one cycle: as low as this decay gets."""
-    learner = collab_learner(train, valid, n_factors=32, rule=rule, bs=512, rng=0)
-    return learner.fit(15, schedules.one_cycle(rate), **decay)[-1]["valid"]
+    """Valid MSE at the end of 12 epochs, one cycle of the rate."""
+    learner = collab_learner(train, valid, n_factors=32, rule=rule, bs=2048, rng=0)
+    return learner.fit(12, schedules.one_cycle(rate), **decay)[-1]["valid"]
 
 
 found = {}
