@@ -32,6 +32,7 @@ svg .tick,svg .name{fill:var(--soft);font-size:11px}.middle{text-anchor:middle}.
 .grid{stroke:var(--grid)}.zero{stroke:var(--soft);stroke-dasharray:4 3}
 .line{fill:none;stroke:currentColor;stroke-width:1.8}.bar{stroke-width:3;opacity:.55}.dashed{stroke-dasharray:3 3}
 .diagonal{stroke:var(--soft);stroke-width:1}circle{fill:currentColor}
+.facets{display:flex;flex-wrap:wrap;gap:0 2.5rem}
 .grid3{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:.5rem}
 figure{margin:0}figcaption{font-size:.88rem;font-weight:600}
 .c0{color:#0b6fa4}.c1{color:#d1580a}.c2{color:#2a8a57}.c3{color:#8a5bb5}.c4{color:#b8860b}

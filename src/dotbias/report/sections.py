@@ -14,6 +14,7 @@ WIDTH = 680
 LINE = 26  # pixels of a row
 COLOURS = 10  # of the style sheet
 WATCHED = "held-out"
+FACETS = {"known": "what train saw", "since_train": "time since train"}  # in words; others say it themselves
 
 
 def colour(result: Compared, name: str) -> str:
@@ -124,13 +125,18 @@ def _calibrated(result: Compared, row: Row, points: list[tuple[float, float, int
 
 
 def breakdown(result: Compared, metric: str) -> str:
-    """The figure in every group of what is known, a table for each way to divide the ratings."""
+    """The figure in every group of what is known, a table for each way that divides the ratings."""
     facets = list(dict.fromkeys(f for row in result.rows for f in row.report.by))
-    return "".join(_facet(result, metric, facet) for facet in facets)
+    tables = [_facet(result, metric, facet) for facet in facets if len(_groups(result, facet)) > 1]
+    return f"<div class=facets>{''.join(tables)}</div>" if tables else ""
+
+
+def _groups(result: Compared, facet: str) -> list[str]:
+    return list(dict.fromkeys(g for row in result.rows for g in row.report.by.get(facet, {})))
 
 
 def _facet(result: Compared, metric: str, facet: str) -> str:
-    groups = list(dict.fromkeys(g for row in result.rows for g in row.report.by.get(facet, {})))
+    groups = _groups(result, facet)
     sizes = [result.rows[0].report.by[facet][g].n_ratings for g in groups]
     head = "".join(f"<th>{escape(g)}<small>{n:,}</small></th>" for g, n in zip(groups, sizes, strict=True))
     columns = [[row.report.by[facet][g].values.get(metric) for row in result.rows] for g in groups]
@@ -145,7 +151,7 @@ def _facet(result: Compared, metric: str, facet: str) -> str:
         body += (
             f'<tr><th scope=row><span class="key {colour(result, row.name)}"></span>{escape(row.name)}</th>{cells}</tr>'
         )
-    heading = escape(f"{title(metric)} by {facet.replace('_', ' ')}")
+    heading = escape(f"{title(metric)} by {FACETS.get(facet, facet.replace('_', ' '))}")
     whole = f"<table><thead><tr><th>{heading}</th>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class=wide>{whole}</div>"
 
