@@ -1,4 +1,4 @@
-"""What people get: ``python -m bench served`` (writes RESULTS.md, two sections).
+"""What people get: ``python -m bench served`` (writes RESULTS.md, a section for each table).
 
 The mean squared error on random splits with the time unknown, as ``predict`` serves, and on splits by time for now, as
 ``recommend`` serves; beside it the error with the rating's time given, the paired difference to the best of bias, als,
@@ -29,10 +29,6 @@ from dotbias.times import as_times
 from .accuracy import everything, machine, replace
 from .calibration import distance
 
-MARKS = {
-    name: (f"<!-- {name}: written by python -m bench served -->\n", f"<!-- /{name} -->\n")
-    for name in ("served", "newcomers")
-}
 EVERYTHING = "gibbs, everything"
 FITTED: dict[str, Callable] = {
     **{name: fitters.find(name).fit for name in ("bias", "sgd", "als")},
@@ -69,14 +65,20 @@ def main() -> None:
     a = parser.parse_args()
     some = {name: FITTED[name] for name in a.only}
     of = {name: LARGE if name.startswith("ML-1M") else some for name in a.splits}
-    tables = [held_out(name, SPLITS[name](), of[name], a.rngs) for name in a.splits]
-    tables += [seeds(a.only, a.seeds)] if a.seeds else []
-    if tables:
-        replace(a.write, "\n".join([*tables, machine()]), *MARKS["served"])
-    few = {data: ["bias", EVERYTHING] if data == "ML-1M" else a.only for data in a.newcomers}
-    told = [table for data in few for table in newcomers(data, datasets.load(NEWCOMERS[data]), few[data])]
-    if told:
-        replace(a.write, "\n".join([*told, machine()]), *MARKS["newcomers"])
+    for name in a.splits:
+        put(a.write, f"served: {name}", held_out(name, SPLITS[name](), of[name], a.rngs))
+    if a.seeds:
+        put(a.write, "served: other seeds", seeds(a.only, a.seeds))
+    for data in a.newcomers:
+        few = ["bias", EVERYTHING] if data == "ML-1M" else a.only
+        put(a.write, f"newcomers: {data}", "\n".join(newcomers(data, datasets.load(NEWCOMERS[data]), few)))
+
+
+def put(path: Path, name: str, text: str) -> None:
+    """One section of RESULTS.md, and where it was made."""
+    replace(
+        path, f"{text}\n{machine()}", f"<!-- {name}; written by python -m bench served -->\n", f"<!-- /{name} -->\n"
+    )
 
 
 def held_out(title: str, parts: Split, fitted: dict[str, Callable], n_rngs: int) -> str:
