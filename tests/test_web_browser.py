@@ -215,3 +215,36 @@ def test_text_stands_out_from_its_ground_as_wcag_asks(browser, address, scheme):
             poor = [(text, round(c, 2)) for text, c in found if c < (3 if "★" in text else 4.5)]
             assert not poor, f"{name}: {poor[:5]}"
         assert faults == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_axe_finds_nothing_serious(browser, address, size, scheme):
+    """Of axe-core's rules, on every page as a person who has rated something sees it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python").Axe()
+
+    def grave(name):
+        found = axe.run(page).response["violations"]
+        nodes = [(v["id"], n["target"]) for v in found for n in v["nodes"] if v["impact"] in ("serious", "critical")]
+        assert not nodes, f"{name}: {nodes[:5]}"
+
+    with visit(browser, address, size, color_scheme=scheme) as (page, faults):
+        page.goto("/")
+        page.wait_for_selector(".question")
+        rate_the_first(page, 4)
+        for name, sign in PAGES.items():
+            page.goto(f"/#/{name}")
+            page.wait_for_selector(sign)
+            page.wait_for_selector(QUIET, state="detached")
+            for fold in page.locator("details:not([open]) > summary").all()[:2]:
+                fold.click()
+            if name in ("for-you", "map"):
+                page.get_by_role("searchbox").fill("item")
+                page.wait_for_selector(".found li")
+            if name == "inside":
+                page.locator("table.grid tbody button").first.click()
+                page.wait_for_selector("text=They differ by at most")
+            grave(name)
+        page.goto("/docs")
+        page.wait_for_selector("section code")
+        grave("docs")
+        assert faults == []

@@ -123,14 +123,14 @@ export default function inside(place, { health, params, note }) {
 
   function paint() {
     if (gone || !world || !frame?.scores) return;
-    const [cold, warm] = ["--cold", "--warm"].map(css);
+    const [cold, warm, heat] = ["--cold", "--warm", "--heat"].map(css); // so hot that the text still stands out
     cells.forEach((row, u) => row.forEach((b, i) => {
       const real = world.ratings[u][i], guess = frame.scores[u][i];
       b.firstChild.textContent = real === null ? "" : String(real);
       b.lastChild.textContent = guess.toFixed(1);
       if (real !== null) {
         const off = guess - real;
-        b.style.background = `rgb(${off > 0 ? warm : cold} / ${Math.min(0.55, Math.abs(off) * 0.28)})`;
+        b.style.background = `rgb(${off > 0 ? warm : cold} / ${Math.min(1, Math.abs(off) / 2) * heat})`;
       }
     }));
     const said = (x) => (x === null ? "none" : x.toFixed(3));
