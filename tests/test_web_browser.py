@@ -19,6 +19,12 @@ from dotbias.solvers.gibbs import gibbs
 pytestmark = pytest.mark.slow
 PAGES = {"for-you": ".recommended", "map": "canvas", "best": "td .range", "inside": "table.grid b:not(:empty)"}
 QUIET = "[aria-busy]"
+HOSTILE = {  # title -> what finds it
+    "<img src=x onerror=alert(1)> (1999)": "onerror",
+    "=HYPERLINK(1)": "hyper",
+    "\u202egnp.exe (2001)": "gnp",
+    "\u05e9\u05dc\u05d5\u05dd (2003)": "\u05e9\u05dc\u05d5\u05dd",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +32,7 @@ def address(tmp_path_factory):
     """A server of a small world with hostile titles, fitted by gibbs, so that there are intervals."""
     train = planted(150, 100, n_ratings=4_000, n_factors=3, noise=0.4, rng=3).ratings
     table = train.item_table
-    titles = ["<img src=x onerror=alert(1)> (1999)", *table["title"].to_list()[1:]]
+    titles = [*HOSTILE, *table["title"].to_list()[len(HOSTILE) :]]
     train = train.with_item_table(table.with_columns(title=pl.Series(titles)))
     scorer = gibbs(train, n_factors=6, n_sweeps=60, keep=40, noise=0.5, rng=0, progress=False)
     folder = Recommender(scorer, train, settings={"fitter": "gibbs"}).save(tmp_path_factory.mktemp("b") / "model")
@@ -99,6 +105,23 @@ def test_not_seen_and_a_title_that_is_typed(browser, address):
         assert "<img src=x onerror=alert(1)>" in page.locator(".found").inner_text()
         page.locator(".found .stars button").nth(4).click()
         page.wait_for_selector("text=1 rated, 1 not seen")
+        assert faults == []
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_title_is_text_and_turns_nothing_around(browser, address, hostile):
+    with visit(browser, address) as (page, faults):
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.goto("/")
+        page.wait_for_selector(".question")
+        page.get_by_role("searchbox").fill(HOSTILE[hostile])
+        found = page.locator(".found .title", has_text=hostile)
+        found.wait_for()
+        assert found.evaluate("n => [n.tagName, n.children.length, getComputedStyle(n).unicodeBidi]") == [
+            "BDI",
+            0,
+            "isolate",
+        ]
         assert faults == []
 
 
