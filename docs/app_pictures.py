@@ -52,6 +52,7 @@ def for_you(page: Page) -> None:
     page.wait_for_selector("text=Because of")
     page.wait_for_timeout(3000)  # reasons come one after the other
     page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def on_the_map(page: Page) -> None:
@@ -59,6 +60,9 @@ def on_the_map(page: Page) -> None:
     page.get_by_role("searchbox").fill("Matrix")
     page.locator(".found button").first.click()
     page.wait_for_selector("h2:has-text('Matrix')")
+    for _ in range(2):
+        page.get_by_role("button", name="Zoom out").click()
+    page.mouse.move(0, 0)
     page.evaluate("scrollTo(0, 150)")
 
 
@@ -86,12 +90,13 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as name, served(sys.argv[1], Path(name)) as address, sync_playwright() as p:
         page = p.chromium.launch(executable_path=chromium, args=ARGUMENTS).new_page(viewport=SIZE, base_url=address)
+        page.set_default_timeout(120_000)
         for picture, (path, draw) in PICTURES.items():
             page.goto(path)
             draw(page)
             settled(page)
             page.screenshot(path=Path(name) / f"{picture}.png")
-            keep(Path(name) / f"{picture}.png")
+            keep(Path(name) / f"{picture}.png", rare=True)
 
 
 if __name__ == "__main__":
