@@ -93,7 +93,7 @@ def refresh(only: list[str]) -> None:
 
 
 def keep(picture: Path, *, rare: bool = False) -> None:
-    """Into docs/pictures, with 64 colours: a third of the size, and no difference to the eye; ``rare``: of dots, too."""
+    """Into docs/pictures, with 64 colours: a third of the size, and no difference to the eye; ``rare``: dots, too."""
     from PIL import Image
 
     with Image.open(picture) as image:
