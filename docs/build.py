@@ -92,12 +92,12 @@ def refresh(only: list[str]) -> None:
                 keep(picture)
 
 
-def keep(picture: Path) -> None:
-    """Into docs/pictures, with 64 colours: a third of the size, and no difference to the eye."""
+def keep(picture: Path, *, rare: bool = False) -> None:
+    """Into docs/pictures, with 64 colours: a third of the size, and no difference to the eye; ``rare``: dots, too."""
     from PIL import Image
 
     with Image.open(picture) as image:
-        image.convert("RGB").quantize(64).save(DOCS / "pictures" / picture.name, optimize=True)
+        image.convert("RGB").quantize(64, 1 if rare else None).save(DOCS / "pictures" / picture.name, optimize=True)
 
 
 def main() -> int:

@@ -233,10 +233,11 @@ def test_a_body_that_is_no_request_is_refused(web, body):
 
 
 def test_a_large_body_is_refused_declared_or_not(web):
-    refused(web("POST", "/api/recommend", content=b" " * (LIMIT + 1)), 413)
+    for size in (LIMIT + 1, 10_000_000):
+        refused(web("POST", "/api/recommend", content=b" " * size), 413)
 
     async def pieces():
-        for _ in range(11):
+        for _ in range(100):
             yield b" " * 100_000
 
     refused(web("POST", "/api/recommend", content=pieces()), 413)
@@ -273,6 +274,21 @@ def test_every_answer_carries_the_policy(web, path):
         "script-src 'self'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
     )
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_thousand_ids_in_one_call_are_answered(web):
+    asked = {"history": history(*((f"a{k}", 4) for k in range(1, 50))), "items": [f"a{k % 50}" for k in range(1000)]}
+    assert len(web.post("/api/predict", asked).json()["predictions"]) == 1000
+    everything = {"history": [], "n": 1000, "exclude": ["a5"] * 1000}
+    assert len(web.post("/api/recommend", everything).json()["items"]) == 48
+
+
+@pytest.mark.parametrize(
+    "path", ["../server.py", "..%2fserver.py", "%2e%2e/server.py", "....//server.py", "/etc/passwd"]
+)
+def test_no_path_leads_out_of_the_pages(web, path):
+    answer = web.get(f"/page/{path}")
+    assert answer.status_code == 404 and "import" not in answer.text and "root:" not in answer.text
 
 
 def test_hostile_titles_are_data_and_nothing_else(web):

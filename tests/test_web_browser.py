@@ -19,6 +19,12 @@ from dotbias.solvers.gibbs import gibbs
 pytestmark = pytest.mark.slow
 PAGES = {"for-you": ".recommended", "map": "canvas", "best": "td .range", "inside": "table.grid b:not(:empty)"}
 QUIET = "[aria-busy]"
+HOSTILE = {  # title -> what finds it
+    "<img src=x onerror=alert(1)> (1999)": "onerror",
+    "=HYPERLINK(1)": "hyper",
+    "\u202egnp.exe (2001)": "gnp",
+    "\u05e9\u05dc\u05d5\u05dd (2003)": "\u05e9\u05dc\u05d5\u05dd",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +32,7 @@ def address(tmp_path_factory):
     """A server of a small world with hostile titles, fitted by gibbs, so that there are intervals."""
     train = planted(150, 100, n_ratings=4_000, n_factors=3, noise=0.4, rng=3).ratings
     table = train.item_table
-    titles = ["<img src=x onerror=alert(1)> (1999)", *table["title"].to_list()[1:]]
+    titles = [*HOSTILE, *table["title"].to_list()[len(HOSTILE) :]]
     train = train.with_item_table(table.with_columns(title=pl.Series(titles)))
     scorer = gibbs(train, n_factors=6, n_sweeps=60, keep=40, noise=0.5, rng=0, progress=False)
     folder = Recommender(scorer, train, settings={"fitter": "gibbs"}).save(tmp_path_factory.mktemp("b") / "model")
@@ -99,6 +105,23 @@ def test_not_seen_and_a_title_that_is_typed(browser, address):
         assert "<img src=x onerror=alert(1)>" in page.locator(".found").inner_text()
         page.locator(".found .stars button").nth(4).click()
         page.wait_for_selector("text=1 rated, 1 not seen")
+        assert faults == []
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_title_is_text_and_turns_nothing_around(browser, address, hostile):
+    with visit(browser, address) as (page, faults):
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.goto("/")
+        page.wait_for_selector(".question")
+        page.get_by_role("searchbox").fill(HOSTILE[hostile])
+        found = page.locator(".found .title", has_text=hostile)
+        found.wait_for()
+        assert found.evaluate("n => [n.tagName, n.children.length, getComputedStyle(n).unicodeBidi]") == [
+            "BDI",
+            0,
+            "isolate",
+        ]
         assert faults == []
 
 
@@ -214,4 +237,37 @@ def test_text_stands_out_from_its_ground_as_wcag_asks(browser, address, scheme):
             assert len(found) > 10
             poor = [(text, round(c, 2)) for text, c in found if c < (3 if "★" in text else 4.5)]
             assert not poor, f"{name}: {poor[:5]}"
+        assert faults == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_axe_finds_nothing_serious(browser, address, size, scheme):
+    """Of axe-core's rules, on every page as a person who has rated something sees it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python").Axe()
+
+    def grave(name):
+        found = axe.run(page).response["violations"]
+        nodes = [(v["id"], n["target"]) for v in found for n in v["nodes"] if v["impact"] in ("serious", "critical")]
+        assert not nodes, f"{name}: {nodes[:5]}"
+
+    with visit(browser, address, size, color_scheme=scheme) as (page, faults):
+        page.goto("/")
+        page.wait_for_selector(".question")
+        rate_the_first(page, 4)
+        for name, sign in PAGES.items():
+            page.goto(f"/#/{name}")
+            page.wait_for_selector(sign)
+            page.wait_for_selector(QUIET, state="detached")
+            for fold in page.locator("details:not([open]) > summary").all()[:2]:
+                fold.click()
+            if name in ("for-you", "map"):
+                page.get_by_role("searchbox").fill("item")
+                page.wait_for_selector(".found li")
+            if name == "inside":
+                page.locator("table.grid tbody button").first.click()
+                page.wait_for_selector("text=They differ by at most")
+            grave(name)
+        page.goto("/docs")
+        page.wait_for_selector("section code")
+        grave("docs")
         assert faults == []

@@ -1,15 +1,10 @@
-"""What people rated is kept: the last word counts, it is read back, and kill -9 loses nothing acknowledged."""
+"""What people rated is kept: the last word counts, and it is read back."""
 
-import os
-import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
 import sys
 import time
-from pathlib import Path
 
+import postgres_world
 import pytest
 
 from dotbias import Ratings
@@ -23,40 +18,10 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/ratings.db"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
-    """The URL of a PostgreSQL of the tests' own, on a port of its own; skipped where there is none."""
-    found = shutil.which("initdb") or next(iter(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
-    if found is None:
-        pytest.skip("no PostgreSQL on this machine: initdb is not found")
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    folder, bin = tmp_path_factory.mktemp("pg"), Path(found).resolve().parent
-    who = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        if shutil.which("setpriv") is None:
-            pytest.skip("PostgreSQL does not run as root, and there is no setpriv to be another user")
-        who = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        os.chown(folder, 65534, 65534)
-        for above in (folder, *folder.parents):
-            if above.stat().st_uid == 0 and not above.stat().st_mode & 1:
-                above.chmod(above.stat().st_mode | 0o011)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    run = {"check": True, "capture_output": True, "cwd": folder}
-    subprocess.run([*who, found, "-D", data, "-U", "tests", "-A", "trust", "--no-sync"], **run)
-    command = [bin / "postgres", "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
-    server = subprocess.Popen([*who, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            time.sleep(0.05)
-            if subprocess.run([bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode == 0:
-                break
-        yield f"postgresql://tests@127.0.0.1:{port}/postgres"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
+    with postgres_world.running(tmp_path_factory.mktemp("pg")) as server:
+        yield server.url
 
 
 def check(store):
@@ -100,30 +65,6 @@ def test_sqlite_waits_for_the_disk(url):
         asked = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("synchronous", "journal_mode")]
     assert asked == [2, "wal"]
     store.close()
-
-
-WRITER = """
-import sys
-from dotbias.web import Store
-store = Store(sys.argv[1])
-for k in range(10**6):
-    store.rate(str(k % 50), [(str(k), 1.0 + k % 5)])
-    print(k, flush=True)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-@pytest.mark.parametrize("n", [1, 30, 100])
-def test_kill_9_loses_no_acknowledged_rating(url, n):
-    child = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True)
-    acknowledged = [int(child.stdout.readline()) for _ in range(n)]
-    child.kill()
-    rest, _ = child.communicate()
-    acknowledged += [int(line) for line in rest.split("\n")[:-1]]
-    ratings = Ratings.from_sql(url)
-    kept = dict(zip(ratings.item_ids.take(ratings.items), ratings.explicit().tolist(), strict=True))
-    assert {k: kept.get(k) for k in acknowledged} == {k: 1.0 + k % 5 for k in acknowledged}
 
 
 def test_a_store_elsewhere_is_refused(tmp_path):

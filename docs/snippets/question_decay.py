@@ -2,7 +2,7 @@
 
 import warnings
 
-from dotbias.errors import OverfitWarning
+from dotbias.callbacks.valid import OverfitWarning
 
 warnings.simplefilter(
     "ignore", OverfitWarning

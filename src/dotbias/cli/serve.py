@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -50,6 +51,7 @@ def serve(
     from ..web import Store, make_app, refits
     from ..web import serve as run
     from ..web.guard import LOCAL as LOCAL_NAMES
+    from ..web.warm import warm
 
     url = f"sqlite:///{model.rstrip('/')}.ratings.db" if store is None else store
     door = Recommender.load(model)
@@ -58,6 +60,7 @@ def serve(
     with _listening(host, port) as listener:
         app = make_app(door, store=kept, token=_token(), names=allowed)
         refits.watch(app.state.service, model)
+        Thread(target=warm, args=(app.state.service.served,), name="dotbias warm", daemon=True).start()
         if kept is not None and refit_hours is not None:
             refits.refit_every(kept, model, 3600 * refit_hours)
         address = f"http://{_shown(host)}:{listener.getsockname()[1]}"

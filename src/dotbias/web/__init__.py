@@ -1,6 +1,7 @@
 """The app: a model served over HTTP, with a page for people. Needs the extra ``web``; loads no torch.
 
-``server`` makes the application, ``api`` holds its routes, ``guard`` what it refuses, ``store`` keeps ratings,
+``server`` makes the application, ``api`` holds its routes, ``quick`` answers short lists before them, ``guard`` says
+what is refused, ``store`` keeps ratings,
 ``visitors`` says who is who, ``shelf`` finds items, ``views`` draws the model, ``inside`` is the lesson at play.
 """
 

@@ -87,10 +87,10 @@ def predict(asked: shapes.PredictAsked, service: ByService, caller: ByCaller) ->
 async def recommend(asked: shapes.RecommendAsked, service: ByService, caller: ByCaller) -> Response:
     """The items that are most likely rated and liked, best first."""
     served = service.served
-    if _is_quick(served, asked, caller):  # a thread would take as long as the list
-        found = _list(service, served, asked, caller)
+    if is_quick(served, asked, caller):  # a thread would take as long as the list
+        found = list_of(service, served, asked, caller)
     else:
-        found = await run_in_threadpool(_list, service, served, asked, caller)
+        found = await run_in_threadpool(list_of, service, served, asked, caller)
     return Response(found.model_dump_json(), media_type="application/json")  # valid as made: not checked again
 
 
@@ -131,7 +131,7 @@ def ratings(said: shapes.RatingsIn, service: ByService, caller: ByCaller) -> sha
 # What they are made of -----------------------------------------------------------------------------------------
 
 
-def _is_quick(served: Served, asked: shapes.RecommendAsked, caller: Caller) -> bool:
+def is_quick(served: Served, asked: shapes.RecommendAsked, caller: Caller) -> bool:
     """Whether a list waits for no database, and other requests can wait for it."""
     reads_store = asked.me or caller.trusted
     dear = asked.reasons or asked.diversity or asked.genres or asked.n > 100
@@ -139,7 +139,8 @@ def _is_quick(served: Served, asked: shapes.RecommendAsked, caller: Caller) -> b
     return small and not reads_store and not dear
 
 
-def _list(service: Service, served: Served, asked: shapes.RecommendAsked, caller: Caller) -> shapes.Recommendations:
+def list_of(service: Service, served: Served, asked: shapes.RecommendAsked, caller: Caller) -> shapes.Recommendations:
+    """A list, with what was asked for beside it."""
     who = whose(service, served, asked, caller)
     found = served.model.recommend(n=asked.n, **who.arguments(), **_wishes(served, asked, who))
     listed = [_recommended(served, r) for r in found]

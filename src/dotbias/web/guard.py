@@ -65,7 +65,8 @@ class Guard:
         if wrong:
             await refusal(*wrong)(scope, receive, carry)
             return
-        await self.app(scope, _again(body or b"", receive), carry)
+        whole = {"type": "http.request", "body": body or b"", "more_body": False}
+        await self.app(scope, again(whole, receive), carry)
 
     def _wrong(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
         """(status, what, hint) of a request that is refused by its head."""
@@ -108,8 +109,8 @@ async def _body(receive: Receive, headers: Headers) -> bytes | None:
     return b"".join(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body once more, for the app; then what comes after it."""
+def again(message: Message, receive: Receive) -> Receive:
+    """A message once more, for the app; then what comes after it."""
     given = False
 
     async def once() -> Message:
@@ -117,6 +118,6 @@ def _again(body: bytes, receive: Receive) -> Receive:
         if given:
             return await receive()
         given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return message
 
     return once

@@ -22,6 +22,7 @@ from ..recommender import Recommender
 from ..storage.manifest import MANIFEST
 from .service import Service
 from .store import Store
+from .warm import warm
 
 LOOK = 2.0  # seconds between looks at the folder
 NICE = 10  # the refit's priority: on Unix, requests go first
@@ -48,7 +49,9 @@ def watch(service: Service, folder: str | Path, *, look: float = LOOK) -> Event:
 def reload(service: Service, folder: str | Path) -> bool:
     """Load the folder's model and serve it; what cannot be read is logged, and the old one stays."""
     try:
-        service.replace(Recommender.load(folder))
+        following = service.following(Recommender.load(folder))
+        warm(following)
+        service.served = following
     except (DotbiasError, OSError) as e:
         log.error("the model in %s is not served: %s", folder, e)
         return False

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from ..recommender import Recommender
-from . import api, guard, inside, me, pages, refusals, views
+from . import api, guard, inside, me, pages, quick, refusals, views
 from .service import Service
 from .store import Store
 
@@ -39,7 +39,8 @@ def make_app(
     for routes in (api, me, views, inside, pages):
         app.include_router(routes.router)
     refusals.install(app)
-    app.add_middleware(guard.Guard, names=names)
+    app.add_middleware(quick.Quick, service=app.state.service)
+    app.add_middleware(guard.Guard, names=names)  # around it
     return app
 
 

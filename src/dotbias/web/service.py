@@ -69,7 +69,11 @@ class Service:
 
     def replace(self, model: Recommender) -> None:
         """Serve another model from the next request on; requests under way keep theirs."""
-        self.served = Served(model, self.served.number + 1)
+        self.served = self.following(model)
+
+    def following(self, model: Recommender) -> Served:
+        """What ``replace`` would serve."""
+        return Served(model, self.served.number + 1)
 
     def kept(self) -> Store:
         """The store.

@@ -91,7 +91,7 @@ class Rankings(BaseModel):
 def item_map(service: ByService) -> Map:
     """The most rated items along the components of their factors."""
     served = service.served
-    found = _components(served)
+    found = components_of(served)
     n = found.scores.shape[1]
     axes = [_axis(found, k) for k in range(n)]
     scores = found.scores.round(5).tolist()
@@ -107,7 +107,7 @@ def place(service: ByService, caller: ByCaller) -> Place:
     who = whose(service, served, shapes.Who(me=True), caller)
     if not who.history:
         return Place(at=None, rated=[])
-    found = _components(served)
+    found = components_of(served)
     scorer = demand(served.model.scorer, FoldsIn, why="newcomers", hint="fit als or gibbs.")
     known = read(who.history, served.model.train, served.model.record.titles)
     part = scorer.fold_in_user(known.rows, known.values)
@@ -123,7 +123,7 @@ def best(
 ) -> Rankings:
     """Items by bias, which corrects for who rated what; and those on which tastes divide."""
     served = service.served
-    listing = [b for b in _biases(served) if b.count >= min_ratings]
+    listing = [b for b in biases_of(served) if b.count >= min_ratings]
     apart = divisive(served.model.scorer, served.model.train, n=n, min_ratings=min_ratings) if listing else []
     return Rankings(
         best=[_ranked(b) for b in listing[:n]],
@@ -153,14 +153,14 @@ def _factors(served: Served) -> Factors:
     return demand(served.model.scorer, Bilinear, why="a map: its items have no factors", hint=hint).factors()
 
 
-def _components(served: Served) -> Components:
+def components_of(served: Served) -> Components:
     """Made once for each model."""
     factors, train = _factors(served), served.model.train
     n = min(AXES, factors.n_factors, int((train.item_counts > 0).sum()))
     return served.once("components", lambda: components(served.model.scorer, train, n=max(n, 1), most_rated=ITEMS))
 
 
-def _biases(served: Served) -> Any:
+def biases_of(served: Served) -> Any:
     """Made once for each model."""
     return served.once("biases", lambda: item_biases(served.model.scorer, served.model.train))
 

@@ -16,9 +16,10 @@ export default function best(place, { health, params, note }) {
   const number = (x) => (x === null ? "" : x.toFixed(2));
   const scroll = (words, table) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": words }, table);
   const head = (...names) => el("thead", {}, el("tr", {}, names.map(([words, kind, help]) => el("th", { class: kind, scope: "col", title: help }, words))));
+  const reach = (r) => (health.scale ? [range(health.scale, r.low, r.high, r.stars), r.low === null ? null : el("span", { class: "reach" }, `${number(r.low)} to ${number(r.high)}`)] : null);
   const ranking = (words, rows) => el("section", { class: "panel" }, el("h2", {}, words), scroll(words, el("table", {},
-    head(["Title", ""], ["Average user", "n", "what the average user would give it"], ["", ""], ["Raw mean", "n", "the mean of its ratings"], ["Ratings", "n"]),
-    el("tbody", {}, rows.map((r) => el("tr", {}, el("td", {}, link(r)), el("td", { class: "n" }, number(r.stars)), el("td", {}, health.scale ? range(health.scale, r.low, r.high, r.stars) : null), el("td", { class: "n soft" }, number(r.mean)), el("td", { class: "n soft" }, String(r.count))))))));
+    head(["Title", ""], ["Average user", "n", "what the average user would give it"], ["", ""], ["Raw mean", "n raw", "the mean of its ratings"], ["Ratings", "n"]),
+    el("tbody", {}, rows.map((r) => el("tr", {}, el("td", {}, link(r)), el("td", { class: "n" }, number(r.stars)), el("td", {}, reach(r)), el("td", { class: "n soft raw" }, number(r.mean)), el("td", { class: "n soft" }, String(r.count))))))));
   const divisive = (rows) => el("section", { class: "panel" }, el("h2", {}, "Most divisive"), el("p", { class: "soft small" }, "On these, tastes differ most: how far what the model predicts for different people lies apart, their general generosity aside."),
     rows.length ? scroll("Most divisive", el("table", {}, head(["Title", ""], ["Spread", "n", "standard deviation over users"], ["Ratings", "n"]), el("tbody", {}, rows.map((r) => el("tr", {}, el("td", {}, link(r)), el("td", { class: "n" }, r.spread.toFixed(2)), el("td", { class: "n soft" }, String(r.count))))))) : el("p", {}, "This model has no tastes."));
   const link = (r) => (health.factors ? el("a", { href: `#/map?item=${encodeURIComponent(r.item_id)}` }, title(r)) : title(r));

@@ -123,14 +123,14 @@ export default function inside(place, { health, params, note }) {
 
   function paint() {
     if (gone || !world || !frame?.scores) return;
-    const [cold, warm] = ["--cold", "--warm"].map(css);
+    const [cold, warm, heat] = ["--cold", "--warm", "--heat"].map(css); // so hot that the text still stands out
     cells.forEach((row, u) => row.forEach((b, i) => {
       const real = world.ratings[u][i], guess = frame.scores[u][i];
       b.firstChild.textContent = real === null ? "" : String(real);
       b.lastChild.textContent = guess.toFixed(1);
       if (real !== null) {
         const off = guess - real;
-        b.style.background = `rgb(${off > 0 ? warm : cold} / ${Math.min(0.55, Math.abs(off) * 0.28)})`;
+        b.style.background = `rgb(${off > 0 ? warm : cold} / ${Math.min(1, Math.abs(off) / 2) * heat})`;
       }
     }));
     const said = (x) => (x === null ? "none" : x.toFixed(3));
@@ -147,11 +147,12 @@ export default function inside(place, { health, params, note }) {
   }
   function curves() {
     const [p, w, h] = pen(curve), [left, bottom, top] = [38, 20, 8];
-    const known = losses.flat().filter((x) => x !== null), lines = [world.mean.test, world.biases.test].filter((x) => x !== null);
-    const high = Math.min(Math.max(...known, ...lines), 2.5 * Math.max(...lines, 0.5)) * 1.05, steps = Math.max(20, losses.length - 1);
-    const x = (k) => left + ((w - left - 8) * k) / steps, y = (v) => top + (h - top - bottom) * (1 - Math.min(v, high) / high);
+    const known = losses.flat().filter((x) => x !== null), lines = [world.mean.test, world.biases.test].filter((x) => x !== null), all = [...known, ...lines];
+    const most = Math.min(Math.max(...all), 2.5 * Math.max(...lines, 0.5)), least = Math.min(...all), room = Math.max(most - least, 0.1) * 0.12;
+    const low = Math.max(0, least - room), high = most + room, steps = Math.max(20, losses.length - 1), tick = [0.02, 0.05, 0.1, 0.2, 0.5, 1].find((t) => (high - low) / t <= 6) ?? 2;
+    const x = (k) => left + ((w - left - 8) * k) / steps, y = (v) => top + ((h - top - bottom) * (high - Math.min(v, high))) / (high - low);
     p.strokeStyle = css("--line"); p.fillStyle = css("--soft"); p.textBaseline = "middle";
-    for (let v = 0; v <= high; v += high > 2 ? 1 : high > 1 ? 0.5 : 0.25) { p.beginPath(); p.moveTo(left, y(v)); p.lineTo(w - 8, y(v)); p.stroke(); p.textAlign = "right"; p.fillText(v.toFixed(2), left - 5, y(v)); }
+    for (let v = Math.ceil(low / tick) * tick; v <= high; v += tick) { p.beginPath(); p.moveTo(left, y(v)); p.lineTo(w - 8, y(v)); p.stroke(); p.textAlign = "right"; p.fillText(v.toFixed(2), left - 5, y(v)); }
     p.textAlign = "left"; p.fillText("0", left, h - 8); p.textAlign = "right"; p.fillText(`${steps} steps`, w - 8, h - 8);
     const level = (v, colour, dash) => { if (v === null) return; p.setLineDash(dash); p.strokeStyle = colour; p.beginPath(); p.moveTo(left, y(v)); p.lineTo(w - 8, y(v)); p.stroke(); p.setLineDash([]); };
     level(world.mean.test, css("--soft"), [2, 4]); level(world.biases.test, css("--star"), [7, 4]);
@@ -180,7 +181,7 @@ export default function inside(place, { health, params, note }) {
       const head = (...names) => el("thead", {}, el("tr", {}, names.map((t, k) => el("th", { class: k ? "n" : null, scope: "col" }, t))));
       return [el("p", {}, "User ", el("bdi", {}, String(world.users[u])), ", ", el("bdi", {}, world.titles[i]), `: ${c.rating === null ? "" : `rated ${c.rating}, `}${what}.`),
         el("p", { class: "legendline" }, c.terms.map((t, k) => `${k && t.value >= 0 ? "+ " : k ? "− " : ""}${(k ? Math.abs(t.value) : t.value).toFixed(3)} (${t.name})`).join(" "), el("b", {}, ` = ${c.prediction.toFixed(3)}`)),
-        el("details", { open: true }, el("summary", {}, "Its parameters and their gradient"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Gradient" }, el("table", {}, head("parameter", "value", "by formula", "by difference"),
+        el("details", { open: true }, el("summary", {}, "Its parameters and their gradient"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Gradient" }, el("table", { class: "numbers" }, head("parameter", "value", "by formula", "by difference"),
           el("tbody", {}, c.parameters.map((q) => el("tr", {}, el("td", {}, q.name), ...[q.value, q.formula, q.difference].map((v) => el("td", { class: "n" }, v.toFixed(5))))))))),
         el("p", { class: "small soft" }, `Formula: minus the sum of error × the other side's factor${now.wd ? ", plus decay × value" : ""}. Difference: (L(x + h) − L(x − h)) / 2h. They differ by at most ${worst.toExponential(1)}.`)];
     }, { quiet: true });
@@ -199,9 +200,9 @@ export default function inside(place, { health, params, note }) {
   place.replaceChildren(el("h1", {}, "Inside"), el("p", { class: "lead" }, "The users and items with most ratings, and a model that learns them by gradient descent: mean + user bias + item bias + factors · factors. Change a setting at any time; the next step uses it."),
     el("section", { class: "panel" }, controls, el("div", { class: "row" }, step, run, reset, counted), trouble),
     el("div", { class: "two" }, el("section", { class: "panel", "aria-label": "Crosstab" }, el("h2", {}, "Ratings, and what it predicts"), grid, el("p", { class: "small soft legendline" }, "Bold: the rating; below: the prediction. Dashed: held out for test. Red: predicted too high; blue: too low.")),
-      el("div", {}, el("section", { class: "panel" }, el("h2", {}, "Error (RMSE)"), curve, el("ul", { class: "legend" }, legend("--accent", "train"), legend("--test", "test"), legend("--star", "biases alone, test"), legend("--soft", "mean alone, test")), el("h2", {}, "Gradient, all parameters"), bars),
+      el("div", {}, el("section", { class: "panel" }, el("h2", {}, "Error (RMSE)"), curve, el("ul", { class: "legend" }, legend("--accent", "train"), legend("--test", "test"), legend("--star", "biases alone, test", "dashed"), legend("--soft", "mean alone, test", "dotted")), el("h2", {}, "Gradient, all parameters"), bars),
         el("section", { class: "panel", "aria-label": "A cell" }, el("h2", {}, "A cell taken apart"), apart))));
-  function legend(colour, words) { const sign = el("i"); sign.style.color = css(colour); return el("li", {}, sign, el("span", {}, words)); }
+  function legend(colour, words, line) { const sign = el("i", { class: line }); sign.style.color = css(colour); return el("li", {}, sign, el("span", {}, words)); }
   const watch = new ResizeObserver(() => paint());
   watch.observe(curve);
   begin();

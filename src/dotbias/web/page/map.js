@@ -84,7 +84,7 @@ export default function map(place, { health, params, note }) {
     if (me.at) you(pen, zero, star);
   }
   function labels(pen, w, h, close, ink) {
-    const taken = [], room = Math.min(90, 16 + 10 * view.scale);
+    const taken = [[w - 56, 0, w, 140]], room = Math.min(90, 16 + 10 * view.scale);
     let count = 0;
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
