@@ -15,12 +15,17 @@ Without it a newcomer is guessed 0.1 stars too low on MovieLens (bench/LOG.md). 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
-BLOCK = 1 << 16  # ratings
+Summed: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-def strength(bias: np.ndarray, users: np.ndarray, items: np.ndarray, rated: tuple[np.ndarray, np.ndarray]) -> float:
+def strength(
+    bias: np.ndarray, users: np.ndarray, items: np.ndarray, counts: tuple[np.ndarray, np.ndarray], summed: Summed
+) -> float:
     """How much higher f is for rated pairs than over all users, per variance over users of what f is on average.
 
     Over all items, each as often as it is rated:  Σ (f(u, i) - mean over users) / Σ variance over users. The variance
@@ -29,11 +34,10 @@ def strength(bias: np.ndarray, users: np.ndarray, items: np.ndarray, rated: tupl
     Args:
         bias, users: (S, U) and (S, U, K), of users.
         items: (S, I, K).
-        rated: rows (N,) of users and (N,) of items.
+        counts: how many ratings each user (U,) and each item (I,) has.
+        summed: (bias (U,), users (U, K), items (I, K)) -> Σ bias + user · item over all ratings.
     """
-    row, column = rated
-    known = np.bincount(row, minlength=bias.shape[1]) > 0
-    count = np.bincount(column, minlength=items.shape[1]).astype(np.float64)
+    known, count = counts[0] > 0, counts[1].astype(np.float64)
     if int(known.sum()) < 2:
         return 0.0
     x = np.concatenate([bias[:, known, None], users[:, known]], 2, dtype=np.float64)  # (S, U, 1 + K)
@@ -43,16 +47,8 @@ def strength(bias: np.ndarray, users: np.ndarray, items: np.ndarray, rated: tupl
         other, centred = s - 1, x[s] - x[s].mean(0)
         between = centred.T @ (x[other] - x[other].mean(0)) / len(centred)
         variance += float(count @ np.einsum("ik,ik->i", y[s] @ between, y[other]))
-        chosen += _summed(bias[s], users[s], items[s], row, column) - float(count @ (y[s] @ x[s].mean(0)))
+        chosen += summed(bias[s], users[s], items[s]) - float(count @ (y[s] @ x[s].mean(0)))
     return chosen / variance if variance > 0 else 0.0
-
-
-def _summed(bias: np.ndarray, users: np.ndarray, items: np.ndarray, row: np.ndarray, column: np.ndarray) -> float:
-    """Σ bias + users · items over pairs of rows (N,), (N,)."""
-    total = float(bias[row].sum(dtype=np.float64))
-    for at in (slice(a, a + BLOCK) for a in range(0, len(row), BLOCK)):
-        total += float(np.einsum("nk,nk->", users[row[at]], items[column[at]], dtype=np.float64))
-    return total
 
 
 def left_open(counts: np.ndarray, precision: float, noise: float) -> np.ndarray:

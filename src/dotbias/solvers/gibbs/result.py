@@ -11,6 +11,8 @@ from ...features import SHRINK
 from ...posterior import Posterior, SessionPosterior, SidePosterior
 from ...posterior.selection import strength
 from ...trace import Trace
+from .._threads import share
+from . import kernels
 from .prepare import Prepared
 from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
@@ -69,7 +71,17 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     )
     few = found.thin(FEW)
     users = few.user_rows(np.arange(few.users.shape[1]))
-    return replace(found, selection=strength(*users, few.items, problem.columns[:2]))
+    summed = problem.summed or (lambda *arrays: float(scored(problem.sides[0], *arrays).sum()))
+    n = np.diff(problem.sides[0].starts), np.diff(problem.sides[1].starts)
+    return replace(found, selection=strength(*users, few.items, n, summed))
+
+
+def scored(s: ProblemSide, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Each row's Σ bias + user · item over its ratings (R,)."""
+    out = np.empty(s.n_rows)
+    arrays = (np.ascontiguousarray(a, np.float32) for a in (bias, users, items))
+    share(kernels.row_scores, s.n_rows, s.starts, s.near, *arrays, out)
+    return out
 
 
 def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.ndarray]) -> SidePosterior:
