@@ -100,6 +100,9 @@ class Shared(NamedTuple):
 def gather(n_rows: int, n_others: int, side: str, centre: float, spread: float, *pieces: Dealt) -> SampledShard:
     """A shard, of what each part holds of it."""
     rows, others, values = merged(pieces)
+    if side == "item":  # an item's ratings by user, as one machine has them
+        by_user = np.argsort(others, kind="stable")
+        rows, others, values = rows[by_user], others[by_user], values[by_user]
     of = rows_of(rows, others, n_rows)
     standard = ((values - centre) / spread)[of.order].astype(np.float32)
     return SampledShard(of, standard, repeated(pieces, n_others))
@@ -173,7 +176,7 @@ def _drawn(
 
 
 def scores_of(shard: SampledShard, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Each user's Σ bias + user · item over its ratings (R,)."""
+    """Each item's Σ bias + user · item over its raters (R,)."""
     return scored(shard.side, bias, users, items)
 
 
@@ -226,14 +229,13 @@ class ShardedChain:
         biases, factors = zip(*self.shards.get(tasks), strict=True)
         w.bias, w.factors = self.shards.whole(biases), self.shards.whole(factors)
 
-    def summed(self, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> float:
-        """Σ bias + user · item over all ratings."""
-        S, others = len(self.by_user), self.shards.put(np.ascontiguousarray(items))
-        tasks = [
-            self._scores.remote(shard, np.ascontiguousarray(bias[s::S]), np.ascontiguousarray(users[s::S]), others)
-            for s, shard in enumerate(self.by_user)
-        ]
-        return float(self.shards.whole(self.shards.get(tasks)).sum())
+    def summed(self, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Σ bias + user · item over each item's raters (I,)."""
+        S, put = len(self.by_item), self.shards.put
+        given = put(np.ascontiguousarray(bias)), put(np.ascontiguousarray(users))
+        cut = (np.ascontiguousarray(items[s::S]) for s in range(S))
+        tasks = [self._scores.remote(x, *given, own) for x, own in zip(self.by_item, cut, strict=True)]
+        return self.shards.whole(self.shards.get(tasks))
 
 
 def draw(sweeps: list[ShardedChain], p: Problem, c: Chain, *, learn_steps: bool, **how: Any) -> None:

@@ -63,14 +63,14 @@ def row_sums(first, last, starts, e, out):
 
 @ranged
 def row_scores(first, last, starts, near, bias, users, items, out):
-    """Each row's Σ bias + user · item over its ratings, out (R,) float64."""
+    """Each item's Σ bias + user · item over its raters, out (R,) float64."""
     for row in range(first, last):
         s = 0.0
         for r in range(starts[row], starts[row + 1]):
             dot = 0.0
             for k in range(users.shape[1]):
-                dot += float(users[row, k]) * float(items[near[r], k])
-            s += float(bias[row]) + dot
+                dot += float(users[near[r], k]) * float(items[row, k])
+            s += float(bias[near[r]]) + dot
         out[row] = s
 
 

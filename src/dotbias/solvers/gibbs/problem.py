@@ -61,15 +61,15 @@ class Problem(NamedTuple):
         values: (N,) float32 standardised; ``levels`` (N,) int32 which star, for ordinal output.
         columns: users, items, sessions (N,) int32 each (sessions empty if unused).
         sides: users, items[, sessions].
-        summed: (user biases (U,), factors (U, K), (I, K)) -> Σ bias + user · item over the ratings, where these lie
-            elsewhere; None: they are here.
+        summed: (user biases (U,), factors (U, K), (I, K)) -> Σ bias + user · item over each item's raters (I,), where
+            the ratings lie elsewhere; None: they are here.
     """
 
     values: np.ndarray
     levels: np.ndarray
     columns: tuple[np.ndarray, np.ndarray, np.ndarray]
     sides: tuple[ProblemSide, ...]
-    summed: Callable[[np.ndarray, np.ndarray, np.ndarray], float] | None = None
+    summed: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 def problem(
@@ -101,7 +101,9 @@ def problem(
     return Problem(values[by_user].astype(np.float32), levels, (users, items, sessions), tuple(sides))
 
 
-def elsewhere(counts: Sequence[np.ndarray], summed: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> Problem:
+def elsewhere(
+    counts: Sequence[np.ndarray], summed: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> Problem:
     """A problem whose ratings lie elsewhere: of users and items, without features, with so many ratings (R,) each."""
     none = np.zeros(0, np.int32)
     sides = (_side(none, none, none, len(n), None, None)._replace(starts=_starts(n)) for n in counts)

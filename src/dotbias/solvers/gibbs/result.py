@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ...features import SHRINK
 from ...posterior import Posterior, SessionPosterior, SidePosterior
-from ...posterior.selection import strength
+from ...posterior.selection import selection
 from ...trace import Trace
 from .._threads import share
 from . import kernels
 from .prepare import Prepared
 from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
-from .widths import CARRY, Parts, Stated, state
+from .widths import CARRY, Parts, Stated, moved, state
 
 FEW = 10  # samples that say how strongly people choose what they like
 
@@ -35,7 +36,7 @@ def calibrate(prepared: Prepared, parts: Parts, searching: Problem, samples: lis
     edges = np.mean([x["cutpoints"] for x in samples], 0) if prepared.settings.ordinal else prepared.star_edges
     if parts.random.values is not None and not np.isin(parts.random.values, prepared.stars).all():
         edges = np.zeros(0)  # given ratings that are none of train's stars
-    first = Stated(None, np.zeros(0), CARRY, None, edges, [])
+    first = Stated(None, np.zeros(0), CARRY, None, np.zeros(len(edges)), [])
     return state(assembled(prepared, searching, samples, first), parts, edges)
 
 
@@ -43,9 +44,10 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     """A Posterior of samples; what is not stated yet is as the chain has it."""
     arrays = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
     fitted = float(np.mean([x["fit_noise"] for x in samples]))
-    cutpoints = stated.cutpoints
-    if prepared.settings.ordinal and not len(cutpoints):
-        cutpoints = np.mean(arrays["cutpoints"], 0)
+    edges = np.mean(arrays["cutpoints"], 0) if prepared.settings.ordinal else prepared.star_edges
+    cutpoints = edges if prepared.settings.ordinal else np.zeros(0)
+    if len(stated.moves):
+        cutpoints = moved(edges, stated.moves)
     counts = [np.diff(side.starts).astype(np.int32) for side in problem.sides[:2]]
     found = Posterior(
         mean=arrays["mean"],
@@ -71,13 +73,13 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     )
     few = found.thin(FEW)
     users = few.user_rows(np.arange(few.users.shape[1]))
-    summed = problem.summed or (lambda *arrays: float(scored(problem.sides[0], *arrays).sum()))
+    summed = problem.summed or partial(scored, problem.sides[1])
     n = np.diff(problem.sides[0].starts), np.diff(problem.sides[1].starts)
-    return replace(found, selection=strength(*users, few.items, n, summed))
+    return replace(found, selection=selection(*users, few.items, n, summed, fitted))
 
 
 def scored(s: ProblemSide, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Each row's Σ bias + user · item over its ratings (R,)."""
+    """Each item's Σ bias + user · item over its raters (R,); ``s`` and ``items`` may be of some items."""
     out = np.empty(s.n_rows)
     arrays = (np.ascontiguousarray(a, np.float32) for a in (bias, users, items))
     share(kernels.row_scores, s.n_rows, s.starts, s.near, *arrays, out)
