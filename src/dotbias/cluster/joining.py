@@ -69,7 +69,10 @@ def _start(ray: Any, n: int, memory: int) -> None:
 
 
 def _join(ray: Any, address: str, place: re.Match[str]) -> None:
-    nobody = SettingError(f"there is no cluster at {address}.", hint="`ray start --head` starts one; or local:2.")
+    nobody = SettingError(
+        f"there is no cluster at {address}.",
+        hint="`ray start --head` starts one, whose token this machine must have; or local:2.",
+    )
     try:  # Ray itself would try for minutes
         socket.create_connection((place[1].strip("[]"), int(place[2])), timeout=SECONDS).close()
     except (OSError, OverflowError) as e:
