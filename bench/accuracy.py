@@ -1,27 +1,97 @@
-"""The errors that README names, measured: ``python -m bench accuracy`` (writes RESULTS.md, a section each).
+"""Ours and the peers in one table, by the library's ``compare``: ``python -m bench accuracy`` (writes RESULTS.md).
 
-Every figure is the median of five rngs on one split, at shipped defaults; nothing here chooses a setting. The lesson's
-split is accompanied by splits drawn with seeds 43 to 47. "everything" is what ``--fitter auto`` would use: histories,
-side tables, the rating's day where there are times. Seconds and memory are ``python -m bench peers``'s to measure.
+Root mean squared errors as served (the time of a held-out rating unknown, or now where all came later), and the paired
+difference to the default, ``auto``, with its 95 % interval over users; ours as shipped, rng 0, the peers' settings as
+``bench peers`` has them. A peer joins as one function of train (``peers.joined``). What ``--data`` names is measured
+and kept under ``.bench/``, and the table is written of all that is kept there. Ranges over rngs and seeds are
+``bench served``'s to measure, seconds and memory ``bench peers``'s.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from statistics import mean, median
+from typing import Any
 
-import torch
-
-from dotbias import baselines, datasets, split
-from dotbias.gradient import fit_dot, fit_dot_bias, fit_net
+from dotbias import Split, datasets, split
+from dotbias.experiments import compare
 from dotbias.ratings import Ratings
-from dotbias.solvers import als, choice, gibbs, sgd
+from dotbias.solvers import choice, gibbs
+
+KEPT = Path(__file__).parent.parent / ".bench" / "accuracy"
+START, END = "<!-- accuracy: written by python -m bench accuracy -->\n", "<!-- /accuracy -->\n"
+DEFAULT = "**auto, the default**"
+OURS: dict[str, Any] = {
+    DEFAULT: "auto",
+    "gibbs, everything": "gibbs",
+    "gibbs, ids": gibbs,
+    **{name: name for name in ("knn", "als", "sgd", "dot_bias", "net", "dot", "bias", "mean")},
+}
+DATA: dict[str, tuple[str, Callable[[], Split | Iterable[Split]]]] = {
+    "lesson": ("the lesson's split", lambda: split.lesson(datasets.load("ml-latest-small-2016"))),
+    "ml-100k": ("ML-100K, u1 to u5", lambda: [datasets.split_of("ml-100k", f"u{k}") for k in range(1, 6)]),
+    "ml-100k-time": ("ML-100K, latest fifth", lambda: split.by_time(datasets.load("ml-100k"))),
+    "ml-1m": ("ML-1M, random 90/10", lambda: split.random(datasets.load("ml-1m"), test=0.1, rng=0)),
+}
+NOT_AT_A_MILLION = ("Surprise SVD++", "fastai collab_learner")  # hours, as in bench peers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
+    parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--threads", type=int, default=2, help="of a peer that has several")
+    a = parser.parse_args()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for data in a.data:
+        result = compare(
+            OURS | peers(data, a.threads), DATA[data][1](), reference=DEFAULT, metrics=("rmse",), progress=said
+        )
+        (KEPT / f"{data}.json").write_text(json.dumps(result.to_dict()))
+        print(result, flush=True)
+    kept = {data: json.loads(path.read_text()) for data in DATA if (path := KEPT / f"{data}.json").exists()}
+    replace(a.write, f"{table(kept)}\n\n{machine()}", START, END)
+
+
+def said(text: str) -> None:
+    print(text, flush=True)
+
+
+def peers(data: str, threads: int) -> dict[str, Any]:
+    """The rows of ``bench peers`` that are not ours."""
+    from .peers import ROWS
+    from .peers.joined import joined
+
+    theirs = [row for row in ROWS if row.env != "ours" and not (data == "ml-1m" and row.name in NOT_AT_A_MILLION)]
+    return {row.name: joined(row, threads) for row in theirs}
+
+
+def table(kept: dict[str, dict[str, Any]]) -> str:
+    """A row for each fitter, a column for each data set; in the order of the first."""
+    found = {data: {row["name"]: row for row in result["rows"]} for data, result in kept.items()}
+    names = list(dict.fromkeys(name for rows in found.values() for name in rows))
+    best = {data: min(rows, key=lambda name: rows[name]["rmse"]) for data, rows in found.items()}
+    lines = ["### Ours and the peers: RMSE as served, and its paired difference to the default\n"]
+    lines += [f"| | {' | '.join(DATA[data][0] for data in found)} |", "|---" * (len(found) + 1) + "|"]
+    for name in names:
+        cells = [cell(rows[name], bold=best[data] == name) if name in rows else "" for data, rows in found.items()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(row: dict[str, Any], *, bold: bool) -> str:
+    """``0.8657 +0.048 (+0.044 to +0.053)``; the best of a column is bold."""
+    error = f"**{row['rmse']:.4f}**" if bold else f"{row['rmse']:.4f}"
+    if "rmse_difference" not in row:
+        return error
+    gap, low, high = row["rmse_difference"]
+    return f"{error} {gap:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def everything(train: Ratings, *, rng: int, **settings):
@@ -29,112 +99,13 @@ def everything(train: Ratings, *, rng: int, **settings):
     return gibbs(train, rng=rng, **{**choice.everything(train), **settings})
 
 
-SIMPLE: dict[str, Callable] = {
-    "mean": baselines.mean,
-    "bias": baselines.bias,
-    "knn": baselines.knn,
-    "dot": fit_dot,
-    "dot_bias": fit_dot_bias,
-    "net": fit_net,
-    "als": als,
-    "sgd": sgd,
-}
-BAYES: dict[str, Callable] = {
-    "gibbs, ids, 16 factors": gibbs,
-    "gibbs, ids, 32 factors": partial(gibbs, n_factors=32),
-    "gibbs, ids, 64 factors": partial(gibbs, n_factors=64),
-    "gibbs, everything": everything,
-    "gibbs, everything, ordinal": partial(everything, ordinal=True),
-}
-SETTLED = {"mean", "bias", "knn"}  # nothing random in them
+def ours() -> dict[str, Callable]:
+    """Our fits by the names that ``bench peers`` has for them."""
+    from dotbias.fitters import find
 
-
-def lesson() -> str:
-    parts = split.lesson(datasets.load("ml-latest-small-2016"))
-    return table("The lesson's split (ml-latest-small-2016, 80,004 / 20,000)", parts, SIMPLE | BAYES)
-
-
-def seeds() -> str:
-    """The main fitters on splits drawn as the lesson's is, with other seeds."""
-    ratings, names = (
-        datasets.load("ml-latest-small-2016"),
-        ["dot_bias", "sgd", "gibbs, ids, 16 factors", "gibbs, everything"],
-    )
-    lines = ["### Other seeds of the lesson's kind of split (MSE, rng 0)\n"]
-    lines += [f"| fitter | {' | '.join(map(str, range(43, 48)))} |", "|---" * 6 + "|"]
-    for name in names:
-        errors = [run((SIMPLE | BAYES)[name], split.lesson(ratings, seed=seed), 0) for seed in range(43, 48)]
-        lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in errors)} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
-
-
-def ml_100k() -> str:
-    fitters = SIMPLE | {name: BAYES[name] for name in BAYES if "32" not in name and "64" not in name}
-    return table("ML-100K, u1", datasets.split_of("ml-100k", "u1"), fitters)
-
-
-def folds() -> str:
-    """The five predefined folds of ML-100K."""
-    lines = ["### ML-100K, u1 to u5 (RMSE, rng 0)\n", "| fitter | u1 | u2 | u3 | u4 | u5 | mean |", "|---" * 7 + "|"]
-    for name in ("sgd", "gibbs, ids, 16 factors", "gibbs, everything", "gibbs, everything, ordinal"):
-        parts = [datasets.split_of("ml-100k", f"u{k}") for k in range(1, 6)]
-        errors = [run((SIMPLE | BAYES)[name], p, 0) ** 0.5 for p in parts]
-        lines.append(f"| {name} | {' | '.join(f'{e:.4f}' for e in [*errors, mean(errors)])} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
-
-
-def ml_1m() -> str:
-    parts = split.random(datasets.load("ml-1m"), test=0.1, rng=0)
-    few = {name: SIMPLE[name] for name in ("mean", "bias", "knn", "dot_bias", "als", "sgd")}
-    return table("ML-1M, random 90/10 (split rng 0)", parts, few)
-
-
-def ml_1m_slow() -> str:
-    parts = split.random(datasets.load("ml-1m"), test=0.1, rng=0)
-    slow = {"gibbs, everything, 32 factors": partial(everything, n_factors=32)}
-    return table("ML-1M, random 90/10 (split rng 0), the slow ones", parts, slow)
-
-
-SECTIONS: dict[str, Callable[[], str]] = {
-    "lesson-split": lesson,
-    "seeds": seeds,
-    "ml-100k": ml_100k,
-    "folds": folds,
-    "ml-1m": ml_1m,
-    "ml-1m-slow": ml_1m_slow,
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
-    parser.add_argument("--sections", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in arguments.sections:
-        marks = f"<!-- {name}: written by python -m bench accuracy -->\n", f"<!-- /{name} -->\n"
-        replace(arguments.write, f"{SECTIONS[name]()}\n{machine()}", *marks)
-
-
-def table(title: str, parts: split.Split, fitters: dict[str, Callable], n_rngs: int = 5) -> str:
-    """Rows of medians: MSE, its range over rngs, RMSE."""
-    lines = [f"### {title}\n", "| fitter | MSE | over rngs | RMSE |", "|---|---|---|---|"]
-    for name, fit in fitters.items():
-        errors = [run(fit, parts, rng) for rng in range(1 if name in SETTLED else n_rngs)]
-        spread = f"{min(errors):.4f} to {max(errors):.4f}" if len(errors) > 1 else ""
-        mse = median(errors)
-        lines.append(f"| {name} | {mse:.4f} | {spread} | {mse**0.5:.4f} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
-
-
-def run(fit: Callable, parts: split.Split, rng: int) -> float:
-    """MSE on test."""
-    scorer, test = fit(parts.train, rng=rng), parts.test
-    guess = scorer.score(test.users, test.items, test.times)
-    return float(((guess - test.values) ** 2).mean(dtype="float64"))
+    names = ("bias", "dot_bias", "knn", "sgd", "als")
+    kinds = {"gibbs, ids": gibbs, "gibbs, everything": everything}
+    return {n: find(n).fit for n in names} | kinds | {"gibbs, everything, ordinal": partial(everything, ordinal=True)}
 
 
 def machine() -> str:

@@ -1,4 +1,4 @@
-"""What mkdocs is asked to do beside its own: help texts, the table of modules, search from a file:// page.
+"""What mkdocs is asked to do beside its own: help texts, the table of modules, notebooks, search from a file:// page.
 
 Loaded by mkdocs.yml; nothing here touches the network.
 """
@@ -9,7 +9,19 @@ import ast
 import json
 import os
 import re
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkdocs.structure.files import File
+
+sys.path.insert(0, str(Path(__file__).parent))
+import notebooks
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 os.environ["TERMINAL_WIDTH"] = "96"  # read by Typer when it is imported
 os.environ["NO_COLOR"] = "1"
@@ -19,14 +31,23 @@ HELP = "<!-- help of every command -->"
 MODULES = "<!-- every module -->"
 
 
-def on_page_markdown(markdown: str, config: dict, **_: object) -> str:
-    """A mark becomes what every command prints for ``--help``, or the table of all modules."""
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: object) -> str:
+    """A mark becomes what every command prints for ``--help``, or the table of all modules; notebooks are named."""
     if HELP in markdown:
         texts = [f"## {' '.join(['dotbias', *words])}\n\n```text\n{help_text(words)}\n```" for words in commands()]
         return markdown.replace(HELP, "\n\n".join(texts))
     if MODULES in markdown:
         return markdown.replace(MODULES, "\n\n".join(groups(config["nav"])))
+    if (name := Path(page.file.src_uri).stem) in {p.stem for p in notebooks.pages()} and "snippets/" in markdown:
+        return f"{markdown}\n---\n\nThis page as a notebook: [{name}.ipynb](../notebooks/{name}.ipynb).\n"
     return markdown
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The notebooks, to be downloaded; they are made here, and are files of the site alone."""
+    for page in notebooks.pages():
+        files.append(File.generated(config, f"notebooks/{page.stem}.ipynb", content=notebooks.text(page)))
+    return files
 
 
 def groups(nav: list) -> list[str]:

@@ -1,5 +1,8 @@
 """The rules as torch Optimizers: equal to torch's own, and row-sparse where a batch touches few rows."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -100,3 +103,15 @@ def test_bad_settings_are_named():
         Optimizer(p, steps.adam, lr=0.1, beta_1=0.8)
     with pytest.raises(SettingError, match="lr is -1"):
         Optimizer(p, steps.sgd, lr=-1)
+
+
+def test_a_fit_does_not_load_torchs_compiler():
+    """Importing it takes longer than many a fit."""
+    code = """
+import sys
+from dotbias import planted
+from dotbias.gradient import fit_dot_bias
+fit_dot_bias(planted(20, 20, n_ratings=100, rng=0).ratings, n_factors=2, n_epochs=1)
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

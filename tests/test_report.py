@@ -8,7 +8,7 @@ from test_cli import files, run  # noqa: F401  fixtures
 
 from dotbias import planted, split
 from dotbias.experiments import compare
-from dotbias.report import page, svg
+from dotbias.report import page, sections, svg
 
 BAD = '"><script>alert(1)</script>&'
 SETTINGS = {BAD: {"n_factors": 3, "n_epochs": 3}}
@@ -61,3 +61,14 @@ def test_compare_writes_it(run, files):  # noqa: F811
     (files / "file").write_text("")
     code, _, err = run(*asked, "file/report.html")
     assert code == 4 and "fitting" not in err
+
+
+def test_names_beside_dots_lie_on_no_dot_and_no_other_name():
+    dots = [(100.0, 200.0), (103.0, 202.0), (106.0, 199.0), (640.0, 200.0), (150.0, 205.0)]
+    taken = [(a - 6, a + 6, b) for a, b in dots]
+    for k, at in enumerate(dots):
+        sections._label(f"fitter {k}", at, taken)
+    names = taken[len(dots) :]
+    for k, (a, b, y) in enumerate(names):
+        for c, d, other in taken[: len(dots)] + names[:k]:
+            assert b <= c or d <= a or abs(y - other) >= 12

@@ -1,7 +1,11 @@
 """A search: never worse than the defaults where it looks, the same however often it is cut off, blind to test."""
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
 
 import pytest
 from test_cli import files, run  # noqa: F401  fixtures
@@ -119,3 +123,49 @@ def test_search_on_the_command_line(run, files):  # noqa: F811
     assert code == 0 and all(result["settings"][k] == v for k, v in found["best"]["settings"].items())
     code, _, err = run("search", "all.csv", "--fitter", "auto")
     assert code == 2 and "no setting that a search knows" in err
+
+
+def words(data, *more) -> list[str]:
+    return [sys.executable, "-m", "dotbias", "search", str(data), "--seed", "1", "--threads", "1", *more]
+
+
+def killed_after(trials: int, command: list[str], folder) -> None:
+    """Start a search and end it by SIGKILL, which leaves it no moment, while it is busy with the next trial."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as search:
+        for line in search.stderr:
+            if line.startswith(f"trial {trials} of"):
+                break
+        search.kill()
+    assert search.returncode == -signal.SIGKILL  # it was not done
+
+
+def found_by(command: list[str], folder) -> dict:
+    done = subprocess.run([*command, "--json"], cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def check_killed(data, more: tuple[str, ...], at: tuple[int, ...], folder) -> None:
+    resumed = words(data, *more, "--resume", "s.db")
+    for trials in at:
+        killed_after(trials, resumed, folder)
+    study = optuna.load_study(study_name="dotbias", storage=f"sqlite:///{folder / 's.db'}")
+    finished = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    assert len(finished) >= at[-1]  # and not a few begun anew
+    again, whole = found_by(resumed, folder), found_by(words(data, *more), folder)
+    assert again == whole  # every trial, the winner, and the command that fits with it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
+def test_killed_in_the_middle_of_a_study_it_goes_on_to_the_same_winner(train, tmp_path):
+    train.to_frame().write_csv(tmp_path / "all.csv")
+    more = ("--fitter", "sgd", "--trials", "15", "--set", "n_epochs=20", "--space", "n_factors=2:32")
+    check_killed("all.csv", more, (4, 9), tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
+def test_killed_in_the_middle_of_a_study_of_real_data(data, tmp_path):
+    more = ("--fitter", "als", "--trials", "8", "--split", "lesson", "--space", "n_factors=4:16")
+    check_killed(data / "ml-latest-small-2016", more, (3,), tmp_path)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dotbias import datasets, features, split, times
+from dotbias import Ratings, datasets, features, split, times
 from dotbias.solvers.choice import usable
 
 from ..accuracy import machine, replace
@@ -47,7 +47,7 @@ ROWS = [
     Row("dotbias knn", "ours", "dotbias_fit", {"fitter": "knn"}),
     Row("dotbias sgd", "ours", "dotbias_fit", {"fitter": "sgd"}),
     Row("dotbias als", "ours", "dotbias_fit", {"fitter": "als"}),
-    Row("dotbias gibbs, ids", "ours", "dotbias_fit", {"fitter": "gibbs, ids, 16 factors"}),
+    Row("dotbias gibbs, ids", "ours", "dotbias_fit", {"fitter": "gibbs, ids"}),
     Row("dotbias gibbs, everything", "ours", "dotbias_fit", {"fitter": "gibbs, everything"}),
     Row("dotbias gibbs, everything, ordinal", "ours", "dotbias_fit", {"fitter": "gibbs, everything, ordinal"}),
     Row("Surprise SVD", "main", "surprise_svd", {}),
@@ -120,16 +120,22 @@ def measure(data: str, arguments: argparse.Namespace) -> Iterator[tuple[str, lis
 
 
 def export(parts: split.Split, path: Path) -> None:
-    """The split as plain arrays, with the features that Gibbs is given as CSR, for adapters that know no dotbias."""
-    train = parts.train
+    """The split as plain arrays, for adapters that know no dotbias."""
+    arrays, test = arrays_of(parts.train), parts.test
+    if parts.train.times is not None:
+        arrays["test_days"] = rows_of(times.days_of(test.times), np.unique(times.days_of(parts.train.times)))
+    arrays |= {f"test_{column}": getattr(test, column) for column in ("users", "items", "values")}
+    np.savez(path, **arrays)
+
+
+def arrays_of(train: Ratings) -> dict[str, Any]:
+    """What is learnt from, with the features that Gibbs is given as CSR."""
     low, high = train.scale()
     arrays = {"n_users": train.n_users, "n_items": train.n_items, "low": low, "high": high, "n_days": 0}
     if train.times is not None:
         distinct, days = np.unique(times.days_of(train.times), return_inverse=True)
         arrays |= {"n_days": len(distinct), "train_days": days}
-        arrays["test_days"] = rows_of(times.days_of(parts.test.times), distinct)
-    for name, part in parts.parts().items():
-        arrays |= {f"{name}_{column}": getattr(part, column) for column in ("users", "items", "values")}
+    arrays |= {f"train_{column}": getattr(train, column) for column in ("users", "items", "values")}
     for side, table in (("user", train.user_table), ("item", train.item_table)):
         blocks = {f"{side}_bag": features.histories(train, of=f"{side}s")}
         blocks |= {f"{side}_{c}": features.encode(table, [c]) for c in usable(table)}
@@ -137,7 +143,7 @@ def export(parts: split.Split, path: Path) -> None:
             arrays |= {f"{name}_{field}": getattr(block, field) for field in ("starts", "index", "weight")}
         arrays[f"{side}_names"] = np.array(list(blocks))
         arrays[f"{side}_widths"] = np.array([block.n_features for block in blocks.values()])
-    np.savez(path, **arrays)
+    return arrays
 
 
 def rows_of(values: np.ndarray, distinct: np.ndarray) -> np.ndarray:
@@ -148,15 +154,20 @@ def rows_of(values: np.ndarray, distinct: np.ndarray) -> np.ndarray:
 
 def run(row: Row, path: Path, rng: int, threads: int) -> dict[str, float] | None:
     """One fit in a process of its own; None, and the reason on stderr, where it fails."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONWARNINGS": "ignore"}
-    settings = json.dumps({**row.settings, "rng": rng, "threads": threads})
-    command = [python_of(row.env), str(HERE / f"{row.adapter}.py"), str(path), settings]
+    command, environment = called(row, path, rng, threads)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.stderr.write(f"{row.name}: {done.stderr.strip().splitlines()[-1:]}\n")
         return None
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def called(row: Row, path: Path, rng: int, threads: int) -> tuple[list[str], dict[str, str]]:
+    """(the words that start an adapter, its environment)."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONWARNINGS": "ignore"}
+    settings = json.dumps({**row.settings, "rng": rng, "threads": threads})
+    return [python_of(row.env), str(HERE / f"{row.adapter}.py"), str(path), settings], environment
 
 
 def show(name: str, runs: list[dict[str, float]]) -> str:

@@ -1,4 +1,4 @@
-"""Ours, by the fitter's name: as ``python -m bench accuracy`` runs it, on the data that ``parts_of`` names."""
+"""Ours, by the fitter's name, on the data that ``parts_of`` names."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from _protocol import report, split
 
 sys.path.append(str(Path(__file__).parents[2]))
-from bench.accuracy import BAYES, SIMPLE
+from bench.accuracy import ours
 from bench.peers import parts_of
 
 s, settings = split()
 name, rng = settings["fitter"], settings["rng"]
-fitter, parts = (SIMPLE | BAYES)[name], parts_of(settings["data"])
+fitter, parts = ours()[name], parts_of(settings["data"])
 few, short = parts.train.take(range(300)), {"n_sweeps": 2} if "gibbs" in name else {"n_epochs": 1}
 report(
     lambda: fitter(parts.train, rng=rng),

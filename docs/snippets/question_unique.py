@@ -41,3 +41,18 @@ pairs = zip(nearest(first.items), nearest(second.items), strict=True)
 shared = np.mean([len(set(a) & set(b)) for a, b in pairs])
 print(f"of the 10 nearest films, {shared:.1f} are the same in both fits")
 # --8<-- [end:nearest]
+
+# --8<-- [start:picture]
+from matplotlib.figure import Figure
+
+page = Figure(figsize=(8, 2.9), layout="constrained")
+pairs = (
+    ("item biases", first.item_bias, second.item_bias),
+    ("embeddings", first.items, second.items),
+    ("embeddings, turned", first.items, turned),
+)
+for ax, (name, a, b) in zip(page.subplots(1, 3), pairs, strict=True):
+    ax.plot(a[most].ravel(), b[most].ravel(), ".", markersize=2)
+    ax.set(title=name, xlabel="first seed", ylabel="second seed", aspect="equal")
+page.savefig("unique.png", dpi=80)
+# --8<-- [end:picture]

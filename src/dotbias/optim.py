@@ -32,6 +32,10 @@ class Optimizer(torch.optim.Optimizer):
         SettingError: for a setting that the rule does not have, or an lr that is not above 0.
     """
 
+    # torch's own, without the decorator that loads its compiler (two seconds of the processor, and nothing is compiled)
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
     def __init__(self, params: Iterable[Any], rule: steps.Rule = steps.adam, *, lr: float, **settings: Any):
         check_positive(lr=lr)
         _check_settings(rule, settings)
@@ -59,12 +63,15 @@ class Optimizer(torch.optim.Optimizer):
     def _step_rows(self, p: torch.Tensor, settings: dict[str, Any]) -> None:
         gradient = p.grad.coalesce()  # type: ignore[union-attr]
         rows, whole = gradient.indices()[0], self.state[p]
-        whole.setdefault("t", p.new_zeros(len(p), *[1] * (p.dim() - 1)))  # visits of each row
+        if "t" not in whole:
+            whole["t"] = p.new_zeros(len(p), *[1] * (p.dim() - 1))  # visits of each row
         settings = {n: v[rows] if torch.is_tensor(v) else v for n, v in settings.items()}
         new, part = self.rule(p[rows], gradient.values(), {n: v[rows] for n, v in whole.items()}, **settings)
         p.index_copy_(0, rows, new)
         for name, value in part.items():
-            whole.setdefault(name, torch.zeros_like(p)).index_copy_(0, rows, value)
+            if name not in whole:
+                whole[name] = torch.zeros_like(p)
+            whole[name].index_copy_(0, rows, value)
 
 
 def _defaults(rule: steps.Rule) -> dict[str, Any]:

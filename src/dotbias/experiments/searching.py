@@ -315,7 +315,7 @@ def _rising(trial: Trial) -> float:
 
 
 def _label(trial: Trial) -> str:
-    return f"{trial.number}{' (defaults)' if trial.number == 0 else ''}"
+    return f"{trial.number + 1}{' (defaults)' if trial.number == 0 else ''}"
 
 
 def _short(value: Any) -> str:

@@ -82,4 +82,4 @@ def _logarithmic(ax: Axes) -> None:
 
 
 def _at(trial: Trial, name: str) -> Any:
-    return trial.number if not name else trial.settings[name]
+    return trial.number + 1 if not name else trial.settings[name]

@@ -18,7 +18,7 @@ __all__ = ["page"]
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1d2328;--soft:#5d6770;--grid:#e3e6e8;--best:#e2f0e6}
 @media(prefers-color-scheme:dark){:root{--paper:#15191c;--ink:#e4e8ea;--soft:#9aa5ad;--grid:#2c3338;--best:#20402c}}
-body{margin:0 auto;max-width:62rem;padding:1.5rem;background:var(--paper);color:var(--ink);
+body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .4rem}p{margin:.4rem 0}
 .note{color:var(--soft);font-size:.88rem;margin:.15rem 0}.wide{overflow-x:auto;margin:.8rem 0}
@@ -32,6 +32,7 @@ svg .tick,svg .name{fill:var(--soft);font-size:11px}.middle{text-anchor:middle}.
 .grid{stroke:var(--grid)}.zero{stroke:var(--soft);stroke-dasharray:4 3}
 .line{fill:none;stroke:currentColor;stroke-width:1.8}.bar{stroke-width:3;opacity:.55}.dashed{stroke-dasharray:3 3}
 .diagonal{stroke:var(--soft);stroke-width:1}circle{fill:currentColor}
+.facets{display:flex;flex-wrap:wrap;gap:0 2.5rem}
 .grid3{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:.5rem}
 figure{margin:0}figcaption{font-size:.88rem;font-weight:600}
 .c0{color:#0b6fa4}.c1{color:#d1580a}.c2{color:#2a8a57}.c3{color:#8a5bb5}.c4{color:#b8860b}

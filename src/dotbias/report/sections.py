@@ -14,6 +14,7 @@ WIDTH = 680
 LINE = 26  # pixels of a row
 COLOURS = 10  # of the style sheet
 WATCHED = "held-out"
+FACETS = {"known": "what train saw", "since_train": "time since train"}  # in words; others say it themselves
 
 
 def colour(result: Compared, name: str) -> str:
@@ -72,25 +73,29 @@ def against_time(result: Compared, metric: str) -> str:
     values = [r.report.values[metric] for r in rows]
     names = "seconds of fitting, on the clock (logarithmic)", title(metric)
     x, y = svg.axes(WIDTH, 340, svg.wider(seconds), svg.spread(values), names=names, log=True)
-    parts, taken = [], []
-    for row, s, value in zip(rows, seconds, values, strict=True):
-        at = x.at(s), y.at(value)
-        parts.append(svg.dot(*at, colour(result, row.name), f"{row.name}: {s:.2f} s, {value:.4f}"))
-        place = _free(at, taken)
-        right = at[0] > WIDTH - 110
-        parts.append(
-            svg.text(at[0] + (-9 if right else 9), place, shortened(row.name), "label end" if right else "label")
-        )
+    dots = [(x.at(t), y.at(v)) for t, v in zip(seconds, values, strict=True)]
+    parts = [
+        svg.dot(*at, colour(result, row.name), f"{row.name}: {s:.2f} s, {value:.4f}")
+        for row, at, s, value in zip(rows, dots, seconds, values, strict=True)
+    ]
+    taken = [(a - 6, a + 6, b) for a, b in dots]
+    for row, at in zip(rows, dots, strict=True):
+        parts.append(_label(shortened(row.name), at, taken))
     return svg.frame(WIDTH, 340, x, y, parts, f"{title(metric)} against seconds of fitting")
 
 
-def _free(at: svg.Point, taken: list[svg.Point]) -> float:
-    """A height for a label that no label near it has."""
-    y = at[1] + 4
-    while any(abs(y - other) < 13 and abs(at[0] - x) < 90 for x, other in taken):
-        y += 13
-    taken.append((at[0], y))
-    return y
+def _label(name: str, at: svg.Point, taken: list[tuple[float, float, float]]) -> str:
+    """A dot's name beside it, where neither dots nor names are: (left, right, height) of each."""
+    width, right = 7 * len(name), at[0] > WIDTH - 110
+    left = at[0] - 9 - width if right else at[0] + 9
+
+    def free(y: float) -> bool:
+        return not any(a < left + width and left < b and abs(y - other) < 12 for a, b, other in taken)
+
+    moves = sorted(range(-60, 61, 3), key=abs)
+    y = next((at[1] + move for move in moves if svg.TOP < at[1] + move < 300 and free(at[1] + move)), at[1])
+    taken.append((left, left + width, y))
+    return svg.text(at[0] + (-9 if right else 9), y + 4, name, "label end" if right else "label")
 
 
 def calibration(result: Compared) -> str:
@@ -120,13 +125,18 @@ def _calibrated(result: Compared, row: Row, points: list[tuple[float, float, int
 
 
 def breakdown(result: Compared, metric: str) -> str:
-    """The figure in every group of what is known, a table for each way to divide the ratings."""
+    """The figure in every group of what is known, a table for each way that divides the ratings."""
     facets = list(dict.fromkeys(f for row in result.rows for f in row.report.by))
-    return "".join(_facet(result, metric, facet) for facet in facets)
+    tables = [_facet(result, metric, facet) for facet in facets if len(_groups(result, facet)) > 1]
+    return f"<div class=facets>{''.join(tables)}</div>" if tables else ""
+
+
+def _groups(result: Compared, facet: str) -> list[str]:
+    return list(dict.fromkeys(g for row in result.rows for g in row.report.by.get(facet, {})))
 
 
 def _facet(result: Compared, metric: str, facet: str) -> str:
-    groups = list(dict.fromkeys(g for row in result.rows for g in row.report.by.get(facet, {})))
+    groups = _groups(result, facet)
     sizes = [result.rows[0].report.by[facet][g].n_ratings for g in groups]
     head = "".join(f"<th>{escape(g)}<small>{n:,}</small></th>" for g, n in zip(groups, sizes, strict=True))
     columns = [[row.report.by[facet][g].values.get(metric) for row in result.rows] for g in groups]
@@ -141,7 +151,7 @@ def _facet(result: Compared, metric: str, facet: str) -> str:
         body += (
             f'<tr><th scope=row><span class="key {colour(result, row.name)}"></span>{escape(row.name)}</th>{cells}</tr>'
         )
-    heading = escape(f"{title(metric)} by {facet.replace('_', ' ')}")
+    heading = escape(f"{title(metric)} by {FACETS.get(facet, facet.replace('_', ' '))}")
     whole = f"<table><thead><tr><th>{heading}</th>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class=wide>{whole}</div>"
 
