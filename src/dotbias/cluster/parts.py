@@ -6,6 +6,7 @@ A row belongs to shard ``row % shards``, as its ``row // shards``-th. These func
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import polars as pl
 from .. import readers
 from ..errors import DataError, FileError
 from ..ids import Ids
+from ..ratings import Feedback
 
 
 class Facts(NamedTuple):
@@ -24,7 +26,8 @@ class Facts(NamedTuple):
         columns: role -> the kind of its column: the same in every part.
         users: distinct ids, in order of appearance.
         items: the same of items.
-        values: (n,) float32.
+        values: (n,) float32: ratings; of clicks the counts, 1 where there are none.
+        feedback: what they are.
         digest: SHA-256 (hex) of its columns.
     """
 
@@ -32,6 +35,7 @@ class Facts(NamedTuple):
     users: pl.Series
     items: pl.Series
     values: np.ndarray
+    feedback: Feedback
     digest: str
 
 
@@ -64,27 +68,40 @@ def scan(path: Path) -> Facts:
     Raises:
         DataError, FileError: as ``Ratings.from_parquet``, naming the part.
     """
-    source = _read(path)
-    rating = source.rating
-    if rating is None:
-        raise DataError(f"{path.name} holds no ratings.", hint="als needs a column of numbers, such as rating.")
-    values = rating.to_numpy().astype(np.float32)
+    source = read(path)
+    values = _values(source)
+    kinds = {"user": str(source.user.dtype), "item": str(source.item.dtype)}
+    users, items = (ids.unique(maintain_order=True) for ids in (source.user, source.item))
+    feedback: Feedback = "clicks" if source.rating is None else "stars"
+    return Facts(kinds, users, items, values, feedback, _digest(source, values))
+
+
+def _values(source: readers.Source) -> np.ndarray:
+    """Ratings; of clicks the counts, or ones: (n,) float32."""
+    column = source.count if source.rating is None else source.rating
+    return np.ones(len(source.user), np.float32) if column is None else column.to_numpy().astype(np.float32)
+
+
+def _digest(source: readers.Source, values: np.ndarray) -> str:
     sha = hashlib.sha256(values.tobytes())
     for ids in (source.user, source.item):
         text = ids.dtype == pl.String
         sha.update("\0".join(ids.to_list()).encode() if text else ids.to_numpy().tobytes())
-    kinds = {"user": str(source.user.dtype), "item": str(source.item.dtype)}
-    users, items = (ids.unique(maintain_order=True) for ids in (source.user, source.item))
-    return Facts(kinds, users, items, values, sha.hexdigest())
+    return sha.hexdigest()
 
 
-def check_alike(paths: list[Path], facts: list[Facts]) -> None:
-    """Refuse parts whose ids are of other types than the first one's.
+def check_alike(paths: list[Path], facts: list[Facts], feedback: Feedback) -> None:
+    """Refuse parts of the other kind than a fit takes, and parts whose ids are of other types than the first one's.
 
     Raises:
         DataError: naming the part.
     """
     first = facts[0].columns
+    for path, part in zip(paths, facts, strict=True):
+        if part.feedback != feedback:
+            what, wanted = ("ratings", "clicks") if part.feedback == "stars" else ("no ratings", "ratings")
+            hint = "write the parts without that column" if wanted == "clicks" else "name a column of numbers rating"
+            raise DataError(f"{path.name} holds {what}; this fitter takes {wanted}.", hint=f"{hint}.")
     for path, part in zip(paths, facts, strict=True):
         for role, kind in part.columns.items():
             if kind != first[role]:
@@ -92,13 +109,27 @@ def check_alike(paths: list[Path], facts: list[Facts]) -> None:
                 raise DataError(what, hint="make both columns the same type; 42 and '42' are two different ids.")
 
 
-def deal(path: Path, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
-    """A part's ratings by user shard, then by item shard: 2 · shards pieces."""
-    source = _read(path)
-    u, i = Ids(users).find(source.user), Ids(items).find(source.item)
-    values = source.rating.to_numpy().astype(np.float32)  # type: ignore[union-attr]
-    if min(u.min(), i.min()) < 0:
+def numbered(path: Path, digest: str, users: pl.Series, items: pl.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A part's ratings as rows of users, of items, and values (n,) each.
+
+    Raises:
+        FileError: if the part is gone.
+        DataError: if it is no longer what it was when its digest was taken.
+    """
+    source = read(path)
+    values = _values(source)
+    if _digest(source, values) != digest:
         raise DataError(f"{path.name} has changed since the fit began.", hint="leave the parts as they are.")
+    return Ids(users).find(source.user), Ids(items).find(source.item), values
+
+
+def deal(path: Path, digest: str, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
+    """A part's ratings by user shard, then by item shard: 2 · shards pieces."""
+    return pieces_of(*numbered(path, digest, users, items), shards)
+
+
+def pieces_of(u: np.ndarray, i: np.ndarray, values: np.ndarray, shards: int) -> list[Dealt]:
+    """Ratings (n,) by user shard, then by item shard: 2 · shards pieces."""
     return [
         Dealt(own[at] // shards, others[at], values[at])
         for own, others in ((u, i), (i, u))
@@ -106,13 +137,26 @@ def deal(path: Path, users: pl.Series, items: pl.Series, shards: int) -> list[De
     ]
 
 
-def repeated(pieces: tuple[Dealt, ...], n_others: int) -> int:
+def merged(pieces: Sequence[Dealt]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A shard's rows, others and values, of what each part holds of it."""
+    rows, others, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    for column in (rows, others, values):
+        column.flags.writeable = False  # kernels are compiled for these
+    return rows, others, values
+
+
+def repeated(pieces: Sequence[Dealt], n_others: int) -> int:
     """How many ratings of a shard are of a pair that came before."""
     pairs = np.concatenate([p.rows.astype(np.int64) * n_others + p.others for p in pieces])
     return len(pairs) - len(np.unique(pairs))
 
 
-def _read(path: Path) -> readers.Source:
+def read(path: Path) -> readers.Source:
+    """A part's columns.
+
+    Raises:
+        FileError: if it is not there.
+    """
     if not path.is_file():
         raise FileError(f"{path} is not there.", hint="every worker must see the parts under this path.")
     return readers.read_parquet(path, {})
