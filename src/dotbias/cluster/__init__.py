@@ -30,9 +30,11 @@ from ..objective import Ridge
 from ..progress import Progress, Step, telling
 from ..rng import Rng
 from .joining import joined
+from .listing import WrittenLists, recommend_all
+from .measuring import evaluate
 from .parts import find_parts
 
-__all__ = ["SHARDED", "ClusterFit", "fit"]
+__all__ = ["SHARDED", "ClusterFit", "WrittenLists", "evaluate", "fit", "recommend_all"]
 
 SHARDED = ("als",)  # fitters that can be made by shards, so far
 

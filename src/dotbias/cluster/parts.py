@@ -64,7 +64,7 @@ def scan(path: Path) -> Facts:
     Raises:
         DataError, FileError: as ``Ratings.from_parquet``, naming the part.
     """
-    source = _read(path)
+    source = read(path)
     rating = source.rating
     if rating is None:
         raise DataError(f"{path.name} holds no ratings.", hint="als needs a column of numbers, such as rating.")
@@ -94,7 +94,7 @@ def check_alike(paths: list[Path], facts: list[Facts]) -> None:
 
 def deal(path: Path, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
     """A part's ratings by user shard, then by item shard: 2 · shards pieces."""
-    source = _read(path)
+    source = read(path)
     u, i = Ids(users).find(source.user), Ids(items).find(source.item)
     values = source.rating.to_numpy().astype(np.float32)  # type: ignore[union-attr]
     if min(u.min(), i.min()) < 0:
@@ -112,7 +112,12 @@ def repeated(pieces: tuple[Dealt, ...], n_others: int) -> int:
     return len(pairs) - len(np.unique(pairs))
 
 
-def _read(path: Path) -> readers.Source:
+def read(path: Path) -> readers.Source:
+    """A part's columns.
+
+    Raises:
+        FileError: if it is not there.
+    """
     if not path.is_file():
         raise FileError(f"{path} is not there.", hint="every worker must see the parts under this path.")
     return readers.read_parquet(path, {})
