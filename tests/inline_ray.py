@@ -25,7 +25,9 @@ INLINE = SimpleNamespace(
     remote=remote,
     put=lambda value: value,
     get=lambda refs: refs,
-    exceptions=SimpleNamespace(RayTaskError=TaskError),
+    exceptions=SimpleNamespace(
+        **dict.fromkeys(("RayError", "RayTaskError", "ObjectStoreFullError", "OutOfDiskError"), TaskError)
+    ),
 )
 
 

@@ -83,9 +83,10 @@ def stages(folder: Path) -> dict[str, dict[str, float]]:
     pl.DataFrame(columns).write_parquet(path)
     small, large = (pl.Series(np.arange(n)) for n in (len(few), MANY))
     scanned = cost(lambda: scan(path))
-    dealt, with_many = (cost(lambda ids=ids: deal(path, ids, ids, 8)) for ids in (small, large))
-    pieces = deal(path, small, small, 2)[0], deal(path, small, small, 2)[1]
-    gathered = cost(lambda: gather(len(few), len(few), 64, Units(0.0, 1.0), *pieces))
+    digest = scan(path).digest
+    dealt, with_many = (cost(lambda ids=ids: deal(path, digest, ids, ids, 8)) for ids in (small, large))
+    piece = deal(path, digest, small, small, 1)[0]
+    gathered = cost(lambda: gather(len(few), len(few), "user", 64, Units(0.0, 1.0), piece))
     halves = large.head(MANY // 2), large.tail(MANY // 2)
     joined_ids = cost(lambda: Ids(halves[0]).extend(halves[1]))
     of_id = {k: max(with_many[k] - dealt[k], 0.0) / (2 * (MANY - len(few))) for k in dealt}
@@ -133,8 +134,12 @@ def through_ray() -> dict[str, float]:
 
 
 def _idle() -> int:
+    """Bytes of a worker that has what a fit needs loaded, and no data."""
     from dotbias.cluster import alternating  # noqa: F401
+    from dotbias.datasets import planted
+    from dotbias.solvers.als import als
 
+    als(planted(300, 200, n_ratings=3000, times=False, rng=0).ratings, n_factors=64, n_epochs=1)
     return own()
 
 

@@ -22,7 +22,7 @@ def piece(root: Path, a: argparse.Namespace) -> str:
     given = {"workers": WORKERS, "shards": SHARDS, "store": store_of(n) // 4}
     how = {"n_factors": a.n_factors, "n_epochs": a.epochs}
     fitted = step("fit", folder, save=str(folder / "model"), **given, **how)
-    used = {"workers": WORKERS, "model": str(folder / "model")}
+    used = {**given, "model": str(folder / "model")}
     evaluated = step("evaluate", folder, **used)
     listed = step("lists", folder, n=LISTED, **used)
     shutil.rmtree(folder / "model")

@@ -9,6 +9,7 @@ import ctypes
 import gc
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dotbias import Ratings, cluster, datasets, split
+from dotbias import Ratings, cluster, datasets, split, storage
 from dotbias.datasets import planted
 from dotbias.factors import ARRAYS, Factors
 from dotbias.progress import Step
@@ -80,8 +81,10 @@ def alone(folder: Path, **settings: Any) -> dict[str, Any]:
     return {**found, "rmse": error(scorer, whole(folder / "held", like=train))}
 
 
-def fit(folder: Path, workers: int, shards: int, store: int, **settings: Any) -> dict[str, Any]:
-    """A fit by shards."""
+def fit(
+    folder: Path, workers: int, shards: int, store: int, save: str | None = None, **settings: Any
+) -> dict[str, Any]:
+    """A fit by shards; saved without ratings where ``save`` says so."""
     passes, began = Passes(), time.perf_counter()
     options = {"address": f"local:{workers}", "shards": shards, "memory": store}
     fitted = cluster.fit("als", folder / "train", rng=0, progress=passes, **options, **settings)
@@ -89,7 +92,26 @@ def fit(folder: Path, workers: int, shards: int, store: int, **settings: Any) ->
     found = {**passes.found(), "before": before, "bits": bits(fitted.scorer), "n_ratings": fitted.n_ratings}
     nothing = np.empty(0, np.int32)
     ids = Ratings(nothing, nothing, nothing.astype(np.float32), None, fitted.user_ids, fitted.item_ids)
+    if save is not None:
+        storage.save(save, fitted.scorer, ids)
+        return {**found, "rmse": math.nan}
     return {**found, "rmse": error(fitted.scorer, whole(folder / "held", like=ids))}
+
+
+def evaluate(folder: Path, workers: int, shards: int, store: int, model: str) -> dict[str, Any]:
+    """Errors on the held-out parts, by ranges of users."""
+    began = time.perf_counter()
+    options = {"address": f"local:{workers}", "shards": shards, "memory": store}
+    report = cluster.evaluate(model, folder / "held", n_resamples=0, **options)
+    return {"rmse": report.values["rmse"], "seconds": time.perf_counter() - began}
+
+
+def lists(folder: Path, workers: int, shards: int, store: int, model: str, n: int) -> dict[str, Any]:
+    """Everybody's lists."""
+    began = time.perf_counter()
+    options = {"address": f"local:{workers}", "shards": shards, "memory": store}
+    found = cluster.recommend_all(model, folder / "lists", parts=folder / "train", n=n, **options)
+    return {"users": found.users, "rows": found.rows, "seconds": time.perf_counter() - began}
 
 
 def tuned(folder: Path, ridges: list[list[float]], **settings: Any) -> dict[str, Any]:
@@ -159,7 +181,15 @@ def status(field: str) -> int:
     return 1024 * int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0])
 
 
-STEPS = {"make": make, "make_ml": make_ml, "alone": alone, "fit": fit, "tuned": tuned}
+STEPS = {
+    "make": make,
+    "make_ml": make_ml,
+    "alone": alone,
+    "fit": fit,
+    "tuned": tuned,
+    "evaluate": evaluate,
+    "lists": lists,
+}
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[3])

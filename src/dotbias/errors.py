@@ -86,6 +86,10 @@ class DivergedError(DotbiasError, ArithmeticError):
     """A fit left the finite numbers."""
 
 
+class ClusterError(DotbiasError, RuntimeError):
+    """A cluster cannot do its part: no room, another version, workers that die again and again."""
+
+
 class StoppedWarning(UserWarning):
     """A fit was stopped by Ctrl-C before it was done; what it returns is whole, but fitted less than asked for."""
 

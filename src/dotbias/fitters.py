@@ -31,6 +31,7 @@ class Fitter(NamedTuple):
         extra: the extra that it needs, or None.
         feedback: the kinds of ratings it takes.
         about: a line for people.
+        sharded: whether ``cluster.fit`` makes it by shards.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Fitter(NamedTuple):
     extra: str | None = None
     feedback: tuple[Feedback, ...] = ("stars",)
     about: str = ""
+    sharded: bool = False
 
     @property
     def fit(self) -> Callable[..., Any]:
@@ -100,13 +102,14 @@ FITTERS = (
         feedback=("clicks",),
         about="a model of the lesson as a classifier of clicks, by gradient",
     ),
-    Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused"),
-    Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares"),
+    Fitter("sgd", "solvers.sgd:sgd", about="biases and factors by stochastic gradient descent, fused", sharded=True),
+    Fitter("als", "solvers.als:als", about="biases and factors by alternating least squares", sharded=True),
     Fitter(
         "implicit_als",
         "solvers.implicit_als:implicit_als",
         feedback=("clicks",),
         about="factors by alternating least squares: clicks against everything not clicked",
+        sharded=True,
     ),
     Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
     Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),

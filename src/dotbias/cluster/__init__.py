@@ -4,10 +4,10 @@
     fitted.scorer        # the Factors that als(train, n_factors=64, rng=0) gives
 
 The data are a folder of Parquet parts, read by the workers. Ids become rows by first appearance, parts in the order of
-their names: the rows that ``Ratings`` gives to the parts put one after another. Ratings lie twice: by user shard and by
-item shard. A half-step is the solver's own, called with a shard and the other side's factors, which Ray's object store
-holds once on each machine. A row's bits depend on its own ratings alone, so the number of workers and shards, and a
-worker that dies and whose task is made again, change nothing.
+their names: the rows that ``Ratings`` gives to the parts put one after another. A half-step is the solver's own,
+called with a shard and the other side's factors, which Ray's object store holds once on each machine. A row's bits
+depend on its own ratings alone, so the number of workers and shards, and a worker that dies and whose task is made
+again, change nothing.
 
 The driver holds the ids, both sides' factors and, while it finds mean and spread, the column of values (4 bytes a
 rating); a worker one part or one shard, and the other side's factors. Needs the extra ``cluster``. This module knows no
@@ -17,26 +17,33 @@ file of a model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checkpoint import key_of
-from ..errors import SettingError, did_you_mean
-from ..factors import Factors
+from ..errors import SettingError
 from ..files import as_path
-from ..fitters import find, of
+from ..fitters import FITTERS, find, of
 from ..ids import Ids
-from ..objective import Ridge
 from ..progress import Progress, Step, telling
 from ..rng import Rng
+from .job import Job
 from .joining import joined
 from .listing import WrittenLists, recommend_all
 from .measuring import evaluate
 from .parts import find_parts
+from .shards import Shards
+
+if TYPE_CHECKING:
+    from ..factors import Factors
+    from ..posterior import Posterior
 
 __all__ = ["SHARDED", "ClusterFit", "WrittenLists", "evaluate", "fit", "recommend_all"]
 
-SHARDED = ("als",)  # fitters that can be made by shards, so far
+SHARDED = tuple(f.name for f in FITTERS if f.sharded)
+HOMES = {"als": "alternating", "implicit_als": "alternating", "sgd": "rotating", "gibbs": "sampling"}  # fit_NAME
 
 
 class ClusterFit(NamedTuple):
@@ -49,7 +56,7 @@ class ClusterFit(NamedTuple):
         n_ratings: N.
     """
 
-    scorer: Factors
+    scorer: Factors | Posterior
     user_ids: Ids
     item_ids: Ids
     n_ratings: int
@@ -71,66 +78,59 @@ def fit(
     """Fit by shards, to the bits of one machine.
 
     Args:
-        fitter: "als" or the function itself.
-        parts: a folder of Parquet files of one kind, with columns as ``Ratings.from_parquet`` recognises them. A pair
-            may come once.
+        fitter: one of ``SHARDED``, or the function itself.
+        parts: a folder of Parquet files of one kind, with columns as ``Ratings.from_parquet`` recognises them; or what
+            fsspec opens, such as ``s3://bucket/parts``. A pair may come once.
         address: "local:N", N workers on this machine, ended with the fit; or of a running cluster, HOST:PORT. Its
             workers must have dotbias, and read the parts under the same path.
         shards: of each side; several for each worker.
         memory: bytes of the object store of a local cluster.
         rng: as in the fitter.
-        progress: told of each pass, with ``bytes``: what went through the object store in it.
+        progress: told of each step, with ``bytes``: what went through the object store in it.
         checkpoint: as in the fitter; a fit goes on from it with any number of workers and shards.
-        checkpoint_every: in passes.
+        checkpoint_every: in steps.
         **settings: the fitter's, such as ``n_factors``.
 
     Raises:
         MissingExtraError: without Ray.
         SettingError: for a fitter that has no shards, a wrong setting, or an address where no cluster is.
+        ClusterError: where the cluster fails: its workers have another dotbias, or die again and again, or its object
+            store is full.
         DataError, FileError: for parts that cannot be read, or unlike others, by name.
     """
-    name = _sharded(fitter)
+    name = sharded(fitter)
     if not isinstance(shards, int) or isinstance(shards, bool) or shards < 1:
         raise SettingError(f"shards is {shards!r}.", hint="a whole number from 1 up.")
-    find(name).check(settings)
-    paths = find_parts(as_path(parts))
-    with joined(address, memory) as ray:
-        return _fit_als(
-            ray,
-            paths,
-            shards,
-            rng,
-            progress,
-            None if checkpoint is None else as_path(checkpoint),
-            checkpoint_every,
-            **{**find(name).defaults(), **settings},
-        )
+    known = find(name)
+    known.check(settings)
+    how, paths = {**known.defaults(), **settings}, find_parts(parts)
+    path = None if checkpoint is None else as_path(checkpoint)
+    with joined(address, memory) as ray, telling(progress, how.get("n_epochs")) as tell:
+        made: list[Shards] = []
+
+        def begin() -> Shards:
+            made.append(Shards(ray, paths, shards, known.feedback[0]))
+            return made[0]
+
+        job = Job(begin, key_of(rng, path), partial(_tell, tell, made), path, checkpoint_every)
+        scorer = getattr(import_module(f".{HOMES[name]}", __name__), f"fit_{name}")(job, **how)
+    return ClusterFit(scorer, made[0].train.user_ids, made[0].train.item_ids, made[0].n)
 
 
-def _sharded(fitter: str | Callable[..., Any]) -> str:
-    known = fitter if isinstance(fitter, str) else getattr(of(fitter), "name", str(fitter))
-    if known not in SHARDED:
-        what = f"{known} cannot be fitted by shards."
-        raise SettingError(what, hint=did_you_mean(known, SHARDED))
-    return known
+def _tell(tell: Callable[[Step], None], made: list[Shards], step: Step) -> None:
+    """Tell of a step, and the bytes that were moved in it."""
+    moved, made[0].moved = made[0].moved, 0
+    tell(step._replace(values={**step.values, "bytes": moved}))
 
 
-def _fit_als(
-    ray: Any, paths: list[Path], shards: int, rng: Rng, progress: Progress, path: Path | None, every: int, **how: Any
-) -> ClusterFit:
-    from ..solvers._passes import run
-    from .alternating import ShardedAls
+def sharded(fitter: str | Callable[..., Any]) -> str:
+    """The name of a fitter that can be made by shards.
 
-    if how.pop("keep_best"):
-        raise SettingError("keep_best is True, but a cluster has no valid.", hint="leave it out.")
-    reg = Ridge(how["reg_bias_once"], how["reg_once"], how["reg_bias"], how["reg"])
-    if not reg.factors + reg.factors_each:
-        raise SettingError("reg and reg_once are both 0: rows with few ratings have no answer.", hint="try reg=0.05.")
-    under_way = ShardedAls(ray, paths, shards, how["n_factors"], reg, key_of(rng, path), y_range=how["y_range"])
-    with telling(progress, how["n_epochs"]) as tell:
-
-        def counted(step: Step) -> None:
-            tell(step._replace(values={**step.values, "bytes": under_way.moved}))
-
-        scorer = run(under_way, how["n_epochs"], valid=None, keep_best=False, progress=counted, path=path, every=every)
-    return ClusterFit(scorer, under_way.train.user_ids, under_way.train.item_ids, under_way.n)
+    Raises:
+        SettingError: for one that cannot, naming those that can.
+    """
+    known = find(fitter) if isinstance(fitter, str) else of(fitter)
+    name = str(fitter) if known is None else known.name
+    if known is None or not known.sharded:
+        raise SettingError(f"{name} cannot be fitted by shards.", hint=f"these can: {', '.join(SHARDED)}.")
+    return name

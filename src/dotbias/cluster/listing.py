@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, FileError, SettingError
-from ..files import as_path, write
+from ..files import write
 from ..ids import Ids
 from .joining import joined
 from .opened import Opened, RatedRows, cut, cuts_of, dealt, distinct, got, ids_only, merged, opened, task
 from .parts import find_parts
+from .remote import Place, Remote, as_place, listed, send
 
 if TYPE_CHECKING:
     from ..ratings import Ratings
@@ -42,7 +43,7 @@ class WrittenLists(NamedTuple):
         short: users with fewer than n.
     """
 
-    folder: Path
+    folder: Place
     users: int
     rows: int
     short: int
@@ -63,7 +64,8 @@ def recommend_all(
 
     Args:
         model: the folder of a saved model, a Recommender, or what ``cluster.fit`` gave.
-        out: a folder that is not there yet, or empty; every worker must reach it under this path.
+        out: a folder that is not there yet, or empty; every worker must reach it under this path; or what fsspec
+            opens, such as ``s3://bucket/lists``.
         parts: the parts that the model was fitted on; by default the ratings that it was saved with.
         n: how many items for each user.
         address: as in :func:`dotbias.cluster.fit`.
@@ -80,7 +82,7 @@ def recommend_all(
     from ..recommender.wishes import check_n, with_defaults
 
     check_n(n)
-    whole, folder = with_defaults(asked, "recommend_all"), _empty(as_path(out))
+    whole, folder = with_defaults(asked, "recommend_all"), _empty(as_place(out))
     if not isinstance(whole["times"], (str, int, type(None))):
         raise SettingError("times are many.", hint="one for all: now, unknown, or seconds since 1970 UTC.")
     it = opened(model)
@@ -99,8 +101,12 @@ def recommend_all(
     return WrittenLists(folder, it.train.n_users, sum(r for r, _ in found), sum(s for _, s in found))
 
 
-def _empty(folder: Path) -> Path:
+def _empty(folder: Place) -> Place:
     """A folder without files, made if it is not there."""
+    if isinstance(folder, Remote):
+        if listed(folder):
+            raise FileError(f"{folder} is not empty.", hint="name a new folder for the lists.")
+        return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileError(f"{folder} is there already, and not empty.", hint="name a new folder for the lists.")
     try:
@@ -187,7 +193,7 @@ def facts(n_items: int, *pieces: RatedRows) -> tuple[np.ndarray, int, float, flo
     return np.bincount(rated.items, minlength=n_items), users, float(low), float(high)
 
 
-def spaced(path: Path, users: Any, items: Any, at: np.ndarray) -> RatedRows:
+def spaced(path: Place, users: Any, items: Any, at: np.ndarray) -> RatedRows:
     """The ratings of a part at these places (n,)."""
     rated = dealt(path, users, items, np.array([0, len(users)]))
     return RatedRows(rated.users[at], rated.items[at], None if rated.values is None else rated.values[at])
@@ -197,7 +203,7 @@ def _from_parts(ray: Any, it: Opened, parts: str | Path, cuts: np.ndarray) -> tu
     """Ranges of ratings in the object store, and what is known of all, read from parts."""
     from ..orders import SAMPLE
 
-    paths = find_parts(as_path(parts))
+    paths = find_parts(parts)
     sizes = got(ray, [task(ray, distinct).remote(path) for path in paths])
     users, items = (ray.put(ids.values) for ids in (it.train.user_ids, it.train.item_ids))
     deal = task(ray, dealt, num_returns=len(cuts) - 1)
@@ -288,7 +294,7 @@ def _order(it: Opened, known: AllRatings, name: str, like: float | None) -> Any:
 
 
 def _write_lists(
-    given: tuple[Any, Any, Ratings], first: int, users: Any, times: Any, n: int, path: Path, *pieces: RatedRows
+    given: tuple[Any, Any, Ratings], first: int, users: Any, times: Any, n: int, path: Place, *pieces: RatedRows
 ) -> tuple[int, int]:
     """One range's lists into a file: how many rows, and how many users have fewer than n."""
     from ..recommender.everybody import frame_of
@@ -316,6 +322,6 @@ def _write_lists(
     frame = frame_of(here, wish, rows - first, blocks, False)
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
-    write(path, buffer.getvalue())
+    (send if isinstance(path, Remote) else write)(path, buffer.getvalue())  # type: ignore[arg-type]
     full = int((frame["user"].value_counts()["count"] >= n).sum())
     return frame.height, len(users) - full

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from ..files import as_path
 from ..ids import Ids
 from ..rng import Rng, key
 from .joining import joined
 from .opened import Opened, RatedRows, cuts_of, dealt, distinct, got, merged, opened, task
 from .parts import find_parts
+from .remote import Place
 
 if TYPE_CHECKING:
     from ..evaluation import Report
@@ -64,7 +64,7 @@ def evaluate(
     chosen = find_metrics(DEFAULT if metrics is None else metrics)
     _check(chosen, times)
     ask = ask_for(chosen, "rating", None, None, times or "unknown")  # type: ignore[arg-type]
-    paths, it = find_parts(as_path(held)), opened(model)
+    paths, it = find_parts(held), opened(model)
     with joined(address, memory) as ray:
         users, items = _extended(ray, it, paths)
         cuts = cuts_of(len(users), shards)
@@ -86,7 +86,7 @@ def _check(metrics: list[Metric], times: str | None) -> None:
         raise SettingError(f"times is {times!r}.", hint="unknown or now: parts are read without their times.")
 
 
-def _extended(ray: Any, it: Opened, paths: list[Path]) -> tuple[Ids, Ids]:
+def _extended(ray: Any, it: Opened, paths: list[Place]) -> tuple[Ids, Ids]:
     """The model's ids, then those that the parts add, in the order of the parts."""
     users, items = it.train.user_ids, it.train.item_ids
     for found in got(ray, [task(ray, distinct).remote(path) for path in paths]):

@@ -16,12 +16,12 @@ from ..files import as_path
 from ..ids import Ids
 from ..ratings import Ratings
 from .parts import read
+from .remote import Place
+from .shards import RETRIES, explained
 
 if TYPE_CHECKING:
     from ..recommender import Recommender
     from . import ClusterFit
-
-RETRIES = 5  # of a task whose worker died
 
 
 class Opened(NamedTuple):
@@ -83,14 +83,14 @@ def cuts_of(n_users: int, shards: int) -> np.ndarray:
 # Tasks -------------------------------------------------------------------------------------------------------------
 
 
-def distinct(path: Path) -> tuple[Any, Any, int, bool]:
+def distinct(path: Place) -> tuple[Any, Any, int, bool]:
     """A part's distinct users and items as they appear, how many ratings it has, and whether they have values."""
     source = read(path)
     users, items = (ids.unique(maintain_order=True) for ids in (source.user, source.item))
     return users, items, len(source.user), source.rating is not None
 
 
-def dealt(path: Path, users: Any, items: Any, cuts: np.ndarray) -> Any:
+def dealt(path: Place, users: Any, items: Any, cuts: np.ndarray) -> Any:
     """A part's ratings by range of user rows: RatedRows for each.
 
     Raises:
@@ -119,7 +119,7 @@ def merged(pieces: tuple[RatedRows, ...]) -> RatedRows:
     return RatedRows(users, items, None if values[0] is None else np.concatenate(values))  # type: ignore[arg-type]
 
 
-def _rows(known: Any, ids: Any, role: str, path: Path) -> np.ndarray:
+def _rows(known: Any, ids: Any, role: str, path: Place) -> np.ndarray:
     if known.dtype != ids.dtype:
         what = f"{path.name}: the {role} ids are {ids.dtype}, the model's {known.dtype}."
         raise DataError(what, hint="make both the same type; 42 and '42' are two different ids.")
@@ -136,8 +136,12 @@ def task(ray: Any, function: Any, **options: Any) -> Any:
 
 
 def got(ray: Any, refs: Any) -> Any:
-    """Results; a task's error as the error that it raised."""
+    """Results; a task's error as the error that it raised.
+
+    Raises:
+        ClusterError: where the cluster fails.
+    """
     try:
         return ray.get(refs)
-    except ray.exceptions.RayTaskError as e:
-        raise e.cause from e
+    except ray.exceptions.RayError as e:
+        raise explained(ray, e) from e

@@ -76,10 +76,7 @@ def lay_out(
         key: of all that is random.
         folder: an empty folder to hold 12 N bytes, or None.
     """
-    B = blocks_a_side(len(ratings), len(user_counts), len(item_counts), width)
-    rng = stream(key, 0)
-    user_at, user_block = places(user_counts, B, rng)
-    item_at, item_block = places(item_counts, B, rng)
+    B, (user_at, user_block), (item_at, item_block), order = grid(len(ratings), user_counts, item_counts, width, key)
     users, items, values = (frozen(c) for c in (ratings.users, ratings.items, ratings.explicit()))
     per_slice = np.zeros((SLICES, B * B), np.int64)
     share(kernels.count_blocks, SLICES, users, items, user_block, item_block, B, per_slice)
@@ -88,8 +85,31 @@ def lay_out(
     u, i, v = (_empty(name, c, folder) for name, c in (("users", users), ("items", items), ("values", values)))
     rows = user_at, item_at, user_block, item_block, B
     share(kernels.scatter, SLICES, (users, items, values), *rows, units.mean, units.unit, place, (u, i, v))
-    share(kernels.shuffle, B * B, starts, int(rng.integers(2**62)), u, i, v)
+    share(kernels.shuffle, B * B, starts, order, u, i, v)
     return Blocks(u, i, v, starts, user_at, item_at)
+
+
+class Grid(NamedTuple):
+    """Which block each row belongs to.
+
+    Attributes:
+        side: B.
+        users, items: position (R,) and block (R,) of each row, both int32; a block's positions lie together.
+        order: the key of the order of the ratings in each block.
+    """
+
+    side: int
+    users: tuple[np.ndarray, np.ndarray]
+    items: tuple[np.ndarray, np.ndarray]
+    order: int
+
+
+def grid(n_ratings: int, user_counts: np.ndarray, item_counts: np.ndarray, width: int, key: int) -> Grid:
+    """The grid: from the counts and the key alone."""
+    B = blocks_a_side(n_ratings, len(user_counts), len(item_counts), width)
+    rng = stream(key, 0)
+    users, items = places(user_counts, B, rng), places(item_counts, B, rng)
+    return Grid(B, users, items, int(rng.integers(2**62)))
 
 
 def places(counts: np.ndarray, B: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

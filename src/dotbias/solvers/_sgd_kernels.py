@@ -102,7 +102,7 @@ def _learn(u, i, value, lr, mean, low, width, P, Q, user, item):
 
 
 @njit(cache=True)
-def _learn_block(first, last, users, items, values, lr, mean, low, width, P, Q, user, item):
+def learn_block(first, last, users, items, values, lr, mean, low, width, P, Q, user, item):
     """Learn from ratings first:last, one after the other; the sum of their squared errors."""
     W = P.shape[1]
     squares = 0.0
@@ -124,7 +124,7 @@ def _learn_blocks(first, last, shift, users, items, values, starts, lr, mean, lo
     for a in range(first, last):
         block = a * B + (a + shift) % B
         begin, end = starts[block], starts[block + 1]
-        squares[block] = _learn_block(begin, end, users, items, values, lr, mean, low, width, P, Q, user, item)
+        squares[block] = learn_block(begin, end, users, items, values, lr, mean, low, width, P, Q, user, item)
 
 
 def learn_pass(users, items, values, starts, strata, rates, mean, low, width, P, Q, user, item, squares):

@@ -115,6 +115,7 @@ class Alternation:
     """A fit under way; see ``_passes.Underway``. Rows are (1, factors, 0 ..): ``users`` (U, W), ``items`` (I, W).
 
     Attributes:
+        n: ratings.
         units: that the sorted ratings, the ridge and the rows are in.
         objective: what is minimised, on the ratings' scale.
     """
@@ -122,20 +123,36 @@ class Alternation:
     def __init__(
         self, train: Ratings, n_factors: int, reg: Ridge, key: int, *, y_range: tuple[float, float] | None = None
     ):
+        self.measure(train, train, n_factors, reg, key, y_range)
+        users, items, values = frozen(train.users), frozen(train.items), frozen(train.explicit())
+        self.by_user: Any = by_row(users, items, values, self.units, train.n_users, n_factors)
+        self.by_item: Any = by_row(items, users, values, self.units, train.n_items, n_factors)
+        self.begin(np.diff(self.by_user.starts))
+
+    def measure(
+        self,
+        train: Ratings,
+        values: Ratings,
+        n_factors: int,
+        reg: Ridge,
+        key: int,
+        y_range: tuple[float, float] | None,
+    ) -> None:
+        """Units, objective and ridges: of the ids of ``train`` and the column of ``values``, in its order."""
         self.train, self.n_factors, self.reg, self.key = train, n_factors, reg, key
         check_size(train, n_factors)
-        self.units = units_of(train)
+        self.units, self.n = units_of(values), len(values)
         ridge = self.units.ridge(reg, "identity")
-        self.objective = Objective("squared", "identity", y_range or clip_range(train), ridge, ridge)
-        users, items, values = frozen(train.users), frozen(train.items), frozen(train.explicit())
-        self.by_user = by_row(users, items, values, self.units, train.n_users, n_factors)
-        self.by_item = by_row(items, users, values, self.units, train.n_items, n_factors)
+        self.objective = Objective("squared", "identity", y_range or clip_range(values), ridge, ridge)
         self.once = reg.diagonal(n_factors, 0)
         self.each = reg.diagonal(n_factors, 1) - self.once
-        self.users = first_rows(np.diff(self.by_user.starts), n_factors, stream(key, 0))
-        self.user_bias = np.zeros(train.n_users, np.float32)
-        self.items = np.zeros((train.n_items, self.users.shape[1]), np.float32)
-        self.item_bias = np.zeros(train.n_items, np.float32)
+
+    def begin(self, n: np.ndarray) -> None:
+        """First rows, of users with n (U,) ratings."""
+        self.users = first_rows(n, self.n_factors, stream(self.key, 0))
+        self.user_bias = np.zeros(self.train.n_users, np.float32)
+        self.items = np.zeros((self.train.n_items, self.users.shape[1]), np.float32)
+        self.item_bias = np.zeros(self.train.n_items, np.float32)
 
     def step(self, number: int) -> float:
         """Items given users, then users given items; RMSE on train."""
@@ -144,10 +161,10 @@ class Alternation:
         total = float(squares.sum())
         if not math.isfinite(total):
             raise DivergedError(f"the fit left the finite numbers in pass {number + 1}.", hint="raise reg=.")
-        return self.units.spread * math.sqrt(max(total, 0.0) / len(self.train))
+        return self.units.spread * math.sqrt(max(total, 0.0) / self.n)
 
-    def solve(self, own: ByRow, other: np.ndarray, other_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One side's rows (R, W), biases (R,) and squared errors (R,), given the other's."""
+    def solve(self, own: Any, other: np.ndarray, other_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One side's rows (R, W), biases (R,) and squared errors (R,), given the other's; ``own``: its ratings."""
         return solve(own, other, other_bias, self.once, self.each)
 
     def factors(self) -> Factors:

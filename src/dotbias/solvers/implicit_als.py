@@ -154,15 +154,10 @@ class ClickAlternation:
         n_steps: int = 3,
         columns: Mapping[Side, tuple[str, ...]] | None = None,
     ):
-        self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
-        power = confidence.reg_power
-        regs = (_ridge(reg, power, confidence.unseen * m) for m in (train.n_items, train.n_users))
-        confidence = confidence if power else confidence._replace(reg_power=1.0)
-        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence=confidence)
         weights = weights_of(train, confidence.count_power)
-        self.clicks = len(train) if not len(weights) else float(weights.sum(dtype=np.float64))
-        self.by_user = self.sorted(train.users, train.items, weights, train.n_users, "user")
-        self.by_item = self.sorted(train.items, train.users, weights, train.n_items, "item")
+        self.weigh(train, len(train), weights, n_factors, confidence, reg, key, n_steps)
+        self.by_user: Any = self.sorted(train.users, train.items, weights, train.n_users, "user")
+        self.by_item: Any = self.sorted(train.items, train.users, weights, train.n_items, "item")
         self.columns: dict[Side, tuple[str, ...]] = {side: names for side, names in (columns or {}).items() if names}
         known: dict[Side, tuple[pl.DataFrame | None, ByClicks]] = {
             "user": (train.user_table, self.by_user),
@@ -171,18 +166,36 @@ class ClickAlternation:
         self.said: dict[Side, Said] = {
             s: Said(encode(known[s][0], names), known[s][1]) for s, names in self.columns.items()
         }
-        starts, rng = (self.by_user.starts, self.by_item.starts), stream(key, 0)
-        self.users, self.items = (first_rows(np.diff(s), n_factors, rng) for s in starts)
+        self.begin(np.diff(self.by_user.starts), np.diff(self.by_item.starts))
+
+    def weigh(
+        self,
+        train: Ratings,
+        n: int,
+        weights: np.ndarray,
+        n_factors: int,
+        confidence: Confidence,
+        reg: float,
+        key: int,
+        n_steps: int,
+    ) -> None:
+        """The objective, of the ids of ``train``, n clicks and their weights: (N,), or (0,) where each is 1."""
+        self.train, self.n_factors, self.key, self.n_steps = train, n_factors, key, n_steps
+        self.clicks = n if not len(weights) else float(weights.sum(dtype=np.float64))
+        power = confidence.reg_power
+        regs = (_ridge(reg, power, confidence.unseen * m) for m in (train.n_items, train.n_users))
+        confidence = confidence if power else confidence._replace(reg_power=1.0)
+        self.objective = Objective("clicks", "identity", (0.0, 1.0), *regs, confidence=confidence)
+
+    def begin(self, n_users: np.ndarray, n_items: np.ndarray) -> None:
+        """First rows, of users (U,) and items (I,) with so many clicks."""
+        counts, rng = (n_users, n_items), stream(self.key, 0)
+        self.users, self.items = (first_rows(n, self.n_factors, rng) for n in counts)
+        self.item_counts, self.item_ridge = n_items, ridges(self.objective, "item", n_items)
 
     def sorted(self, rows: np.ndarray, others: np.ndarray, weights: np.ndarray, n_rows: int, side: Side) -> ByClicks:
         """The clicks by row of a side, and what each row is shrunk by."""
-        starts, others, weights = clicks_by_row(frozen(rows), frozen(others), frozen(weights), n_rows)
-        n, ridge, assumed = np.diff(starts), self.objective.reg(side), self.objective.confidence
-        assert assumed is not None
-        ridges = (ridge.factors + n * ridge.factors_each) ** assumed.reg_power
-        work = np.cumsum(n + 8)
-        cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
-        return ByClicks(starts, others, weights, ridges.astype(np.float32), np.concatenate([[0], cuts, [n_rows]]))
+        return by_clicks(rows, others, weights, n_rows, self.objective, side)
 
     def step(self, number: int) -> float:
         """Items given users, then users given items; what is minimised, for each click."""
@@ -192,15 +205,14 @@ class ClickAlternation:
         prior = None if user is None else user.of(self.users)
         cost = self.solve(self.by_user, self.users, self.items, self.n_steps, prior=prior)
         away = self.items if item is None else self.items - item.of(self.items)
-        clicked = np.diff(self.by_item.starts) > 0
-        cost += float(np.einsum("rk,rk->r", away, away) @ (self.by_item.ridge * clicked))
+        cost += float(np.einsum("rk,rk->r", away, away) @ (self.item_ridge * (self.item_counts > 0)))
         if not math.isfinite(cost):
             raise DivergedError(f"the fit left the finite numbers in pass {number + 1}.", hint="raise reg=.")
         return cost / self.clicks
 
     def solve(
         self,
-        own: ByClicks,
+        own: Any,
         X: np.ndarray,
         other: np.ndarray,
         n_steps: int,
@@ -227,10 +239,20 @@ class ClickAlternation:
         if beside is not None:
             kernels.turn(beside, turned)
         base = (self.objective.confidence.unseen * np.maximum(sizes[::-1], 0)).astype(np.float32)
-        costs = np.empty(len(X))
-        given = own.starts, own.others, own.weights, other, base, own.ridge, prior
-        kernels.half_step(own.cuts, *given, X, costs, n_steps, tolerance)
-        return float(costs.sum())
+        return float(self.half(own, X, other, base, prior, n_steps, tolerance).sum())
+
+    def half(
+        self,
+        own: Any,
+        X: np.ndarray,
+        other: np.ndarray,
+        base: np.ndarray,
+        prior: np.ndarray,
+        n_steps: int,
+        tolerance: float,
+    ) -> np.ndarray:
+        """:func:`half` of all rows, in place; their costs (R,)."""
+        return half(own, X, other, base, prior, n_steps, tolerance)
 
     def factors(self) -> Factors:
         """What is fitted so far, the users solved to convergence."""
@@ -247,7 +269,7 @@ class ClickAlternation:
             said["user"].place_cold(users, prior)
         if "item" in said:
             vectors["item"] = said["item"].vectors(items)  # in the axes of the last turn
-        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(np.diff(self.by_item.starts)))
+        k, biases = slice(self.n_factors), (np.zeros(len(users), np.float32), ties(self.item_counts))
         features: dict[Side, FeatureVectors] = {s: said[s].known(v[:, k]) for s, v in vectors.items()}
         return Factors(0.0, *biases, users[:, k], items[:, k], self.objective, self.train.tables, features)
 
@@ -268,6 +290,46 @@ class ClickAlternation:
                 *(self.said[side].features.names if side in self.said else ()),
             ]
         return {**fit, "objective": self.objective.to_json(), "train": self.train.fingerprint()}
+
+
+def by_clicks(
+    rows: np.ndarray, others: np.ndarray, weights: np.ndarray, n_rows: int, objective: Objective, side: Side
+) -> ByClicks:
+    """Clicks (N,) by row of a side, and what each row is shrunk by."""
+    starts, others, weights = clicks_by_row(frozen(rows), frozen(others), frozen(weights), n_rows)
+    n = np.diff(starts)
+    work = np.cumsum(n + 8)
+    cuts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1)[1:-1])
+    return ByClicks(starts, others, weights, ridges(objective, side, n), np.concatenate([[0], cuts, [n_rows]]))
+
+
+def ridges(objective: Objective, side: Side, n: np.ndarray) -> np.ndarray:
+    """The ridge (R,) float32 of rows with n (R,) clicks."""
+    ridge, assumed = objective.reg(side), objective.confidence
+    assert assumed is not None
+    return ((ridge.factors + n * ridge.factors_each) ** assumed.reg_power).astype(np.float32)
+
+
+def half(
+    own: ByClicks,
+    X: np.ndarray,
+    other: np.ndarray,
+    base: np.ndarray,
+    prior: np.ndarray,
+    n_steps: int,
+    tolerance: float,
+) -> np.ndarray:
+    """The half-step of some rows X (R, W), in place, given the whole other side; see ``kernels.half_step``.
+
+    A row's bits depend on its own clicks, in their order, and on the other side: not on the rows beside it.
+
+    Returns:
+        Each row's cost (R,).
+    """
+    costs = np.empty(len(X))
+    given = own.starts, own.others, own.weights, other, base, own.ridge, prior
+    kernels.half_step(own.cuts, *given, X, costs, n_steps, tolerance)
+    return costs
 
 
 class Said:
@@ -323,8 +385,13 @@ class Said:
 def root_density(train: Ratings) -> float:
     """The root of the share of pairs that were clicked, of users and items with clicks."""
     sides = (train.users, train.n_users), (train.items, train.n_items)
-    users, items = (np.count_nonzero(counts(rows, n)) for rows, n in sides)
-    return math.sqrt(min(1.0, len(train) / (users * items)))
+    users, items = (int(np.count_nonzero(counts(rows, n))) for rows, n in sides)
+    return root_share(len(train), users, items)
+
+
+def root_share(n: int, n_users: int, n_items: int) -> float:
+    """The root of the share of pairs that n clicks are of."""
+    return math.sqrt(min(1.0, n / (n_users * n_items)))
 
 
 def _ridge(reg: float, power: float, more: float) -> Ridge:

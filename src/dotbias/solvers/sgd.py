@@ -123,6 +123,7 @@ class Descent:
 
     Attributes:
         units: that the ratings in ``blocks``, the ridge and the arrays are in.
+        n: ratings.
         spread: how large an error of 1 in these units is on the ratings' scale.
         objective: what is minimised, on the ratings' scale.
         P, Q: (U, W), (I, W) float32 factors, padded.
@@ -142,29 +143,45 @@ class Descent:
         y_range: tuple[float, float] | None = None,
         folder: Path | None = None,
     ):
+        self.measure(train, train, n_factors, reg, schedule, n_epochs, key, link, y_range)
+        n_users, n_items = counts(train.users, train.n_users), counts(train.items, train.n_items)
+        width = padded(n_factors)
+        self.blocks = blocks.lay_out(train, n_users, n_items, self.units, width=width, key=key, folder=folder)
+        self.begin((n_users, self.blocks.user_at), (n_items, self.blocks.item_at))
+
+    def measure(
+        self,
+        train: Ratings,
+        values: Ratings,
+        n_factors: int,
+        reg: Ridge,
+        schedule: Schedule,
+        n_epochs: int,
+        key: int,
+        link: Link,
+        y_range: tuple[float, float] | None,
+    ) -> None:
+        """Units and objective: of the ids of ``train`` and the column of ``values``, in its order."""
         self.train, self.n_factors, self.key = train, n_factors, key
         self.reg, self.schedule, self.n_epochs = reg, schedule, n_epochs
         check_size(train, n_factors)
-        self.units = units_of(train)
+        self.units, self.n = units_of(values), len(values)
         self.spread = self.units.spread if link == "identity" else self.units.unit
         ridge = self.units.ridge(reg, link)
-        self.objective = Objective("squared", link, _range(train, link, y_range), ridge, ridge)
-        n_users, n_items = counts(train.users, train.n_users), counts(train.items, train.n_items)
-        width = -(-n_factors // kernels.LANES) * kernels.LANES
-        self.blocks = blocks.lay_out(train, n_users, n_items, self.units, width=width, key=key, folder=folder)
-        parts, rng = ((n_users, self.blocks.user_at), (n_items, self.blocks.item_at)), stream(key, 1)
-        self.P, self.Q = (first_factors(n, at, n_factors, width, rng) for n, at in parts)
-        self.user, self.item = (first_biases(n, at, reg) for n, at in parts)
+        self.objective = Objective("squared", link, _range(values, link, y_range), ridge, ridge)
+
+    def begin(self, users: tuple[np.ndarray, np.ndarray], items: tuple[np.ndarray, np.ndarray]) -> None:
+        """First rows, of users and of items: their counts and their positions (R,)."""
+        parts, rng = (users, items), stream(self.key, 1)
+        self.user_at, self.item_at = users[1], items[1]
+        self.P, self.Q = (first_factors(n, at, self.n_factors, padded(self.n_factors), rng) for n, at in parts)
+        self.user, self.item = (first_biases(n, at, self.reg) for n, at in parts)
 
     def step(self, number: int) -> float:
         """Pass ``number`` over all ratings."""
-        b, B = self.blocks, self.blocks.side
-        strata = stream(self.key, 2 + number).permutation(B)
-        rates = np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
-        columns, squares = (b.users, b.items, b.values, b.starts), np.zeros(B * B)
-        state = self.P, self.Q, self.user, self.item
-        kernels.learn_pass(*columns, strata, rates, *_kernel_link(self.objective, self.units), *state, squares)
-        error = math.sqrt(squares.sum() / len(b.values))
+        strata, rates = self.plan(number)
+        squares = self.learn(strata, rates)
+        error = math.sqrt(squares.sum() / self.n)
         if not error <= EXPLODED:
             rate = float(rates.max())
             raise DivergedError(
@@ -173,9 +190,27 @@ class Descent:
             )
         return error * self.spread
 
+    def plan(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The strata of pass ``number`` in their order, and the rate of each: (B,), (B,)."""
+        B = self.side
+        strata = stream(self.key, 2 + number).permutation(B)
+        return strata, np.array([self.schedule((number + t / B) / self.n_epochs) for t in range(B)], np.float32)
+
+    @property
+    def side(self) -> int:
+        """B, blocks a side."""
+        return self.blocks.side
+
+    def learn(self, strata: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Learn from all blocks, stratum by stratum; each block's squared errors (B²,), at its place in the grid."""
+        b, squares = self.blocks, np.zeros(self.side**2)
+        columns, state = (b.users, b.items, b.values, b.starts), (self.P, self.Q, self.user, self.item)
+        kernels.learn_pass(*columns, strata, rates, *kernel_link(self.objective, self.units), *state, squares)
+        return squares
+
     def factors(self) -> Factors:
         """What is fitted so far, in the ratings' order and on their scale."""
-        k, u, i = slice(self.n_factors), self.blocks.user_at, self.blocks.item_at
+        k, u, i = slice(self.n_factors), self.user_at, self.item_at
         sigmoid = self.objective.link == "sigmoid"
         mean, spread = (_centre(self.objective, self.units), 1.0) if sigmoid else self.units
         biases, root = (self.user[u, kernels.BIAS] * spread, self.item[i, kernels.BIAS] * spread), math.sqrt(spread)
@@ -196,6 +231,11 @@ class Descent:
         fit = {"solver": "sgd", "n_epochs": self.n_epochs, "rates": rates, "reg": list(self.reg), "key": self.key}
         model = {"n_factors": self.n_factors, "link": self.objective.link, "y_range": str(self.objective.y_range)}
         return {**fit, **model, "units": list(self.units), "train": self.train.fingerprint()}
+
+
+def padded(n_factors: int) -> int:
+    """W: the factors, up to whole vectors."""
+    return -(-n_factors // kernels.LANES) * kernels.LANES
 
 
 def first_factors(n: np.ndarray, at: np.ndarray, n_factors: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -242,7 +282,7 @@ def _centre(objective: Objective, units: Units) -> float:
     return math.log(share / (1 - share))
 
 
-def _kernel_link(objective: Objective, units: Units) -> tuple[np.float32, np.float32, np.float32]:
+def kernel_link(objective: Objective, units: Units) -> tuple[np.float32, np.float32, np.float32]:
     """The kernel's (mean, low, width), in the units; width 0 is the identity."""
     if objective.link == "identity":
         return np.float32(0), np.float32(0), np.float32(0)
