@@ -1,5 +1,7 @@
 """Lists and errors by ranges of users are those of one machine; what they need of all ratings is exact."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -34,6 +36,12 @@ def model(tmp_path_factory):
     door = Recommender(als(train, n_factors=5, n_epochs=3, rng=0), train)
     door.save(folder / "model")
     return door, folder
+
+
+def evaluate_held(door, folder):
+    """By one machine."""
+    frame = pl.concat([pl.read_parquet(folder / "held" / f"{name}.parquet") for name in "ab"])
+    return evaluate(door.scorer, Ratings.from_frame(frame, like=door.train))
 
 
 def written(lists):
@@ -72,8 +80,7 @@ def test_a_fit_without_ratings_lists_from_the_parts(model, tmp_path, inline):
 @pytest.mark.parametrize("shards", [1, 4])
 def test_errors_are_those_of_one_machine(model, shards, inline):
     door, folder = model
-    frame = pl.concat([pl.read_parquet(folder / "held" / f"{name}.parquet") for name in "ab"])
-    alone = evaluate(door.scorer, Ratings.from_frame(frame, like=door.train))
+    alone = evaluate_held(door, folder)
     report = cluster.evaluate(folder / "model", folder / "held", shards=shards, memory=MEMORY)
     assert report.to_dict() == alone.to_dict()
 
@@ -85,8 +92,7 @@ def test_over_ray(model, tmp_path):
     given = {"shards": 3, "memory": MEMORY}
     lists = cluster.recommend_all(folder / "model", tmp_path / "lists", parts=folder / "train", n=7, **given)
     assert written(lists).equals(door.recommend_all(7))
-    frame = pl.concat([pl.read_parquet(folder / "held" / f"{name}.parquet") for name in "ab"])
-    alone = evaluate(door.scorer, Ratings.from_frame(frame, like=door.train))
+    alone = evaluate_held(door, folder)
     assert cluster.evaluate(folder / "model", folder / "held", **given).to_dict() == alone.to_dict()
 
 
@@ -127,3 +133,25 @@ def test_the_threshold_is_the_one_of_orders():
     piece = opened.RatedRows(train.users, train.items, train.values)
     stats = listing.OrderStatistics(lambda top: listing.counted(top, piece), 0.5, 5.0)
     assert stats.at(len(train) - int(np.ceil(0.4 * len(train)))) == like_of(train)
+
+
+def test_the_commands(model, tmp_path, inline, call):
+    door, folder = model
+    code, out, _ = call("recommend", folder / "model", "--all", "--cluster", "local:2", "-n", "4", "-o", tmp_path / "x")
+    assert code == 0 and "rows for 90 users" in out
+    assert pl.concat(map(pl.read_parquet, sorted((tmp_path / "x").glob("*")))).equals(door.recommend_all(4))
+    more = ("--parts", folder / "train", "--shards", "2", "--json", "-o", tmp_path / "y")
+    code, out, _ = call("recommend", folder / "model", "--all", "--cluster", "local:2", *more)
+    assert code == 0 and json.loads(out)["users"] == 90 and len(list((tmp_path / "y").iterdir())) == 2
+    code, out, _ = call("evaluate", folder / "model", "--test", folder / "held", "--cluster", "local:2", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(json.dumps(evaluate_held(door, folder).to_dict()))
+    code, out, _ = call("evaluate", folder / "model", "--test", folder / "held", "--cluster", "local:2")
+    assert code == 0 and "rmse" in out.lower()
+    for wrong, said in (
+        (("recommend", folder / "model", "15", "--cluster", "local:2"), "--cluster goes with --all"),
+        (("recommend", folder / "model", "15", "--parts", "x"), "--parts goes with --cluster"),
+        (("recommend", folder / "model", "--all", "--cluster", "local:2"), "--all and -o go together"),
+    ):
+        code, _, err = call(*wrong)
+        assert code == 2 and said in err
