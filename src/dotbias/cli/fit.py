@@ -13,6 +13,7 @@ from ..errors import SettingError
 from ..fitters import AUTO, Fitter, find
 from . import _common as common
 from . import _places as places
+from . import _sharded
 from ._options import Json, Reading, Seed, Threads, reads_data
 from ._running import Fitted, run_fitter
 from ._show import Page
@@ -53,6 +54,22 @@ def fit(
     keep_partial: Annotated[
         bool, typer.Option("--keep-partial", help="Save also a fit that Ctrl-C ended early, marked as such.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            help="Fit by shards on local:N (workers), HOST:PORT or ray://HOST:PORT; DATA is a folder of Parquet parts. "
+            f"Fitters: {_sharded.NAMES}.",
+        ),
+    ] = None,
+    shards: Annotated[int | None, typer.Option("--shards", min=1, help="On a cluster, shards of each side; 8.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="On a cluster, a file written at every step; a fit goes on from it."),
+    ] = None,
+    no_ratings: Annotated[
+        bool, typer.Option("--no-ratings", help="On a cluster, save the model without the ratings it was fitted on.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fit a model and report its error on held-out ratings, and how well it ranks them.
@@ -68,7 +85,15 @@ def fit(
     [bold]Example:[/] dotbias fit ml-100k --split u1 --fitter dot_bias --set n_factors=30 --json
 
     [bold]Example:[/] dotbias fit sqlite:///ratings.db --items movies.csv -o model
+
+    [bold]Example:[/] dotbias fit parts --cluster local:2 --fitter als -o model
     """
+    place, others = _sharded.Place(cluster, shards, checkpoint, no_ratings), {"split": split, "budget": budget}
+    _sharded.check(place, reading, fitter, settings or [], others)
+    if cluster is not None:
+        more = {"test": test, "seed": seed, "out": out, "keep_partial": keep_partial, "json": json}
+        _sharded.fit(data, place, fitter, settings or [], **more)
+        return
     _check(test, split, fitter, settings, budget)
     if out is not None:
         places.check_model(out)

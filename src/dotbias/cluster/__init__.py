@@ -39,6 +39,7 @@ from .shards import Shards
 if TYPE_CHECKING:
     from ..factors import Factors
     from ..posterior import Posterior
+    from ..ratings import Feedback
 
 __all__ = ["SHARDED", "ClusterFit", "WrittenLists", "evaluate", "fit", "recommend_all"]
 
@@ -54,12 +55,16 @@ class ClusterFit(NamedTuple):
         user_ids: row -> id.
         item_ids: row -> id.
         n_ratings: N.
+        feedback: "stars" or "clicks".
+        y_range: the least and the highest rating; None of clicks, or where all are equal.
     """
 
     scorer: Factors | Posterior
     user_ids: Ids
     item_ids: Ids
     n_ratings: int
+    feedback: Feedback = "stars"
+    y_range: tuple[float, float] | None = None
 
 
 def fit(
@@ -114,7 +119,8 @@ def fit(
 
         job = Job(begin, key_of(rng, path), partial(_tell, tell, made), path, checkpoint_every)
         scorer = getattr(import_module(f".{HOMES[name]}", __name__), f"fit_{name}")(job, **how)
-    return ClusterFit(scorer, made[0].train.user_ids, made[0].train.item_ids, made[0].n)
+    found = made[0]
+    return ClusterFit(scorer, found.train.user_ids, found.train.item_ids, found.n, known.feedback[0], found.y_range)
 
 
 def _tell(tell: Callable[[Step], None], made: list[Shards], step: Step) -> None:

@@ -36,6 +36,7 @@ class Shards:
         n: ratings.
         digests: of each part.
         number: shards of a side: none is without a row.
+        y_range: the least and the highest rating; None of clicks, or where all are equal.
         moved: bytes that went through the object store since it was last set to 0.
 
     Raises:
@@ -53,6 +54,8 @@ class Shards:
         values = np.concatenate([part.values for part in facts])
         self.train, self.values = _ids_only(users, items), _column(values, feedback)
         self.lengths, self.n = [len(part.values) for part in facts], len(values)
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+        self.y_range = (low, high) if feedback == "stars" and low < high else None
         self.digests = [part.digest for part in facts]
         self.number = min(number, len(users), len(items))
 
