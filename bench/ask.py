@@ -26,10 +26,10 @@ from dotbias.orders import popularity
 from dotbias.recommender.histories import Known
 from dotbias.recommender.questions import divisive, gains_and_chances, noise_of
 
-from .accuracy import machine, replace
+from .accuracy import everything, machine, replace
 from .served import folds_of_users
 
-START, END = "<!-- ask: written by python -m bench ask -->\n", "<!-- /ask -->\n"
+MARKS = "<!-- ask, {0}: written by python -m bench ask -->\n", "<!-- /ask, {0} -->\n"
 MOST, SHOWN, FEWEST = 20, (1, 2, 3, 5, 10, 15, 20), 40
 OURS, OTHERS = "to_ask", ("most popular", "most divisive", "random")
 Errors = dict[str, list[np.ndarray]]  # by strategy, of each user (draws, 1 + MOST)
@@ -39,7 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--data", default="ml-latest-small-2016", help="ml-100k: to choose by, never to report")
-    parser.add_argument("--fitter", default="als")
+    parser.add_argument("--fitter", default="als", help='or "everything": gibbs with all that is at hand')
+    parser.add_argument("--samples", type=int, help="to which a posterior is thinned: ten draws take an hour else")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--popular", action="store_true", help="also with the chance by popularity")
     parser.add_argument("--folds", type=int, default=5, help="of the five, how many")
@@ -50,16 +51,18 @@ def main() -> None:
             for name, of_users in found.items():
                 errors.setdefault(name, []).extend(of_users)
             print(f"fold {k}: {len(errors[OURS])} users", flush=True)
-    text = table(errors, f"{a.data}, {a.fitter}, {len(errors[OURS])} users, {a.draws} draws")
+    fitter = f"{a.fitter} ({a.samples} samples)" if a.samples else a.fitter
+    text = table(errors, f"{a.data}, {fitter}, {len(errors[OURS])} users, {a.draws} draws")
     print(text, flush=True)
-    replace(a.write, f"{text}\n{machine()}", START, END)
+    replace(a.write, f"{text}\n{machine()}", *(mark.format(a.fitter) for mark in MARKS))
 
 
 def of_fold(a: argparse.Namespace, k: int) -> Errors:
     """The errors of every user of a fold."""
     ratings, errors = datasets.load(a.data), {}
     train, users = next(islice(folds_of_users(ratings), k, None))
-    scorer = fitters.find(a.fitter).fit(train, rng=0)
+    scorer = everything(train, rng=0) if a.fitter == "everything" else fitters.find(a.fitter).fit(train, rng=0)
+    scorer = scorer.thin(a.samples) if a.samples else scorer
     for user in users:
         own = np.flatnonzero(ratings.users == user)
         if len(own) >= FEWEST:

@@ -1,10 +1,11 @@
-"""What people get: ``python -m bench served`` (writes RESULTS.md).
+"""What people get: ``python -m bench served`` (writes RESULTS.md, a section for each table).
 
 The mean squared error on random splits with the time unknown, as ``predict`` serves, and on splits by time for now, as
 ``recommend`` serves; beside it the error with the rating's time given, the paired difference to the best of bias, als,
-sgd and gibbs by ids, how many ratings 80 % intervals hold (of a few stars: the randomised transform), and the distance
-of that transform from uniform. Then newcomers: every user once, in five folds of users, with k of their ratings told
-(at random, or the earliest), by fold-in. 95 % intervals are over users; rng 0, or the median of --rngs fits.
+sgd and gibbs by ids, how many ratings 80 % intervals hold (of a few stars: the randomised transform; of users or items
+without ratings in train beside it), and the distance of that transform from uniform. Then newcomers: every user once,
+in five folds of users, with k of their ratings told (at random, or the earliest), by fold-in. 95 % intervals are over
+users; rng 0, or the median of --rngs fits.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ from dotbias.times import as_times
 from .accuracy import everything, machine, replace
 from .calibration import distance
 
-START, END = "<!-- served: written by python -m bench served -->\n", "<!-- /served -->\n"
 EVERYTHING = "gibbs, everything"
 FITTED: dict[str, Callable] = {
     **{name: fitters.find(name).fit for name in ("bias", "sgd", "als")},
     "gibbs, ids": fitters.find("gibbs").fit,
     EVERYTHING: everything,
+}
+LARGE = {  # on ML-1M
+    **{name: FITTED[name] for name in ("bias", "sgd", "als")},
+    "auto": fitters.find("auto").fit,
+    f"{EVERYTHING}, 32 factors": partial(everything, n_factors=32),
 }
 SPLITS: dict[str, Callable[[], Split]] = {
     "lesson's split": lambda: split.lesson(datasets.load("ml-latest-small-2016")),
@@ -42,6 +47,7 @@ SPLITS: dict[str, Callable[[], Split]] = {
     "lesson's data, latest fifth": lambda: split.by_time(datasets.load("ml-latest-small-2016")),
     "ML-100K, each user's last fifth": lambda: split.last_share(datasets.load("ml-100k")),
     "lesson's data, each user's last fifth": lambda: split.last_share(datasets.load("ml-latest-small-2016")),
+    "ML-1M, nine tenths": lambda: split.random(datasets.load("ml-1m"), test=0.1, rng=0),
 }
 NEWCOMERS = {"lesson's data": "ml-latest-small-2016", "ML-100K": "ml-100k", "ML-1M": "ml-1m"}
 SEEDS = (43, 44, 45, 46, 47)
@@ -53,32 +59,47 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=Path("RESULTS.md"))
     parser.add_argument("--only", nargs="*", default=list(FITTED), choices=list(FITTED))
     parser.add_argument("--splits", nargs="*", default=list(SPLITS), choices=list(SPLITS))
-    parser.add_argument("--newcomers", nargs="*", default=["lesson's data", "ML-100K"], choices=list(NEWCOMERS))
+    parser.add_argument("--newcomers", nargs="*", default=list(NEWCOMERS), choices=list(NEWCOMERS))
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--rngs", type=int, default=1)
     a = parser.parse_args()
-    parts = [held_out(name, SPLITS[name](), a.only, a.rngs) for name in a.splits]
-    parts += [seeds(a.only, a.seeds)] if a.seeds else []
+    some = {name: FITTED[name] for name in a.only}
+    of = {name: LARGE if name.startswith("ML-1M") else some for name in a.splits}
+    for name in a.splits:
+        put(a.write, f"served: {name}", held_out(name, SPLITS[name](), of[name], a.rngs))
+    if a.seeds:
+        put(a.write, "served: other seeds", seeds(a.only, a.seeds))
     for data in a.newcomers:
-        parts += newcomers(data, datasets.load(NEWCOMERS[data]), a.only)
-    replace(a.write, "\n".join([*parts, machine()]), START, END)
+        few = ["bias", EVERYTHING] if data == "ML-1M" else a.only
+        put(a.write, f"newcomers: {data}", "\n".join(newcomers(data, datasets.load(NEWCOMERS[data]), few)))
 
 
-def held_out(title: str, parts: Split, names: list[str], n_rngs: int) -> str:
+def put(path: Path, name: str, text: str) -> None:
+    """One section of RESULTS.md, and where it was made."""
+    replace(
+        path, f"{text}\n{machine()}", f"<!-- {name}; written by python -m bench served -->\n", f"<!-- /{name} -->\n"
+    )
+
+
+def held_out(title: str, parts: Split, fitted: dict[str, Callable], n_rngs: int) -> str:
     """One table: the error as served, for unknown times or for now, and with times given."""
     assert parts.test is not None
     served = "unknown" if parts.question == split.HOLES else "now"
     columns = ["fitter", f"MSE, time {served}", "over users", "warm rows", "against the best baseline", "time given"]
     lines = [f"### As served: {title}\n", f"The split asks: {parts.question}\n"]
     lines += [f"| {' | '.join([*columns, '80 % holds', 'PIT'])} |", "|---" * 8 + "|"]
-    fits = {name: [FITTED[name](parts.train, rng=k) for k in range(1 if name == "bias" else n_rngs)] for name in names}
+    fits = {n: [fit(parts.train, rng=k) for k in range(1 if n == "bias" else n_rngs)] for n, fit in fitted.items()}
     found = {
         name: [evaluate(f, parts.test, train=parts.train, metrics=("mse",), times=served) for f in fits[name]]
-        for name in names
+        for name in fits
     }
     middle = {name: median(r.mse for r in reports) for name, reports in found.items()}
-    best = min((n for n in names if n != EVERYTHING), key=lambda n: middle[n], default=names[0])
-    for name in names:
+    best = min(
+        (n for n in fits if not n.startswith(EVERYTHING) and n != "auto"),
+        key=lambda n: middle[n],
+        default=next(iter(fits)),
+    )
+    for name in fits:
         typical = min(range(len(found[name])), key=lambda k: abs(found[name][k].mse - middle[name]))
         lines.append(row(name, fits[name], typical, found[name], best, fits[best][0], parts, served))
         print(lines[-1], flush=True)
@@ -105,9 +126,26 @@ def row(
     given = [evaluate(f, parts.test, train=parts.train, metrics=("mse",), times="given").mse for f in timed]
     cells.append(f"{median(given):.4f}" if given else "")
     sure = [transform(f, parts.test, served) for f in fits if offers(f, Intervals)]
-    cells.append(f"{median(np.mean(np.abs(u - 0.5) < 0.4) for u in sure):.1%}" if sure else "")
+    cells.append(holds(sure, cold_rows(parts)) if sure else "")
     cells.append(f"{median(distance(u) for u in sure):.3f} (most {max(distance(u) for u in sure):.3f})" if sure else "")
     return f"| {' | '.join(cells)} |"
+
+
+def holds(transforms: list[np.ndarray], cold: np.ndarray) -> str:
+    """The share of ratings within the central 80 %, median of fits; of cold rows (N,) too, where there are 30."""
+    inside = [np.abs(u - 0.5) < 0.4 for u in transforms]
+    text = f"{median(x.mean() for x in inside):.1%}"
+    if cold.sum() >= 30:
+        text += f" (cold rows {median(x[cold].mean() for x in inside):.1%} of {cold.sum():,})"
+    return text
+
+
+def cold_rows(parts: Split) -> np.ndarray:
+    """Test's rows (N,) whose user or item has no rating in train."""
+    train, test = parts.train, parts.test
+    assert test is not None
+    users = np.bincount(train.users, minlength=test.n_users)[test.users]
+    return (users == 0) | (np.bincount(train.items, minlength=test.n_items)[test.items] == 0)
 
 
 def transform(fitted: Scorer, test: Ratings, times: str) -> np.ndarray:

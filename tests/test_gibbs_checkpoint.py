@@ -21,7 +21,7 @@ def state(*, full):
     s.halves.add(rng.normal(size=4))
     s.phase, s.precision, s.done, s.burn, s.finished = "settle", 1.5, 7, 10, True
     s.precisions, s.errors, s.noise, s.star_noise = [1.0, 1.2], [0.9], 0.4, 0.3
-    s.cutpoints, s.watched = rng.normal(size=3), rng.normal(size=6)
+    s.moves, s.watched, s.cutpoints = rng.normal(size=3), rng.normal(size=6), [rng.normal(size=5)]
     s.widths, s.carry, s.kinds = rng.normal(size=6), 0.75, [["new", 0.5]]
     s.batches, s.trace = [rng.normal(size=4)], [rng.normal(size=9) for _ in range(3)]
     s.samples = [{"mean": np.float32(rng.normal()) * np.ones(()), "users": rng.normal(size=(6, 5))} for _ in range(2)]

@@ -11,7 +11,7 @@ from dotbias.checkpoint import key_of
 from dotbias.datasets import planted
 from dotbias.posterior import slices
 from dotbias.solvers import candidates, choice, gibbs
-from dotbias.solvers.gibbs.widths import LEVEL, Rows, fit_widths, star_noise
+from dotbias.solvers.gibbs.widths import LEVEL, Parts, Rows, fit_widths, moved, star_noise, state
 from dotbias.solvers.slices import hold_out
 from dotbias.times import DAY, NOW
 
@@ -54,10 +54,33 @@ def test_stars_find_planted_cutpoints(cuts):
     mean, cuts = rng.normal(3, 1, 20_000), np.array(cuts)
     y = 1.0 + np.searchsorted(cuts, mean + 0.6 * rng.standard_normal(len(mean)))
     rows = Rows(mean, np.full(len(mean), 1e-9), np.zeros((len(mean), 6)), y)
-    noise, found = star_noise(rows, np.arange(1.0, 6.0), np.zeros(6), np.add(cuts, [0.1, -0.1, 0.1, -0.1]), 0.8)
+    edges = np.add(cuts, [0.1, -0.1, 0.1, -0.1])
+    noise, moves = star_noise(rows, np.arange(1.0, 6.0), np.zeros(6), edges, 0.8)
+    found = moved(edges, moves)
     assert noise == pytest.approx(0.6, abs=0.03)
     np.testing.assert_allclose(found, cuts, atol=0.05)
     assert slices(mean, np.full(len(mean), noise**2), found).shape == (len(mean), 5)
+
+
+def test_a_few_new_users_do_not_set_the_level_of_all():
+    """New users who rate everything one star widen intervals, and leave the guesses for others where they were."""
+    rng = np.random.default_rng(0)
+    stars = replace(WORLD, values=np.clip(np.round(WORLD.explicit()), 1, 5).astype(np.float32), y_range=None)
+    new, random = np.isin(stars.users, np.arange(4)), rng.random(len(stars)) < 0.1
+    rest = stars.take(~new & ~random)
+    fitted = gibbs(rest, n_factors=2, ordinal=True, noise=0.7, n_sweeps=30, keep=30, rng=0)
+    rated = stars.take(new)
+    hated = replace(rated, values=np.full(len(rated), 1, np.float32))
+    nothing = stars.take(np.zeros(len(stars), bool))
+    kept = stars.take(random & ~new)
+    moves = [state(fitted, Parts(kept, nothing, part), fitted.cutpoints).moves for part in (nothing, hated)]
+    np.testing.assert_allclose(moves[0], moves[1], atol=0.1)
+
+
+def test_moved_cutpoints_rise_and_stay_without_a_move():
+    edges = np.array([1.5, 2.5, 3.5])
+    np.testing.assert_array_equal(moved(edges, np.zeros(3)), edges)
+    assert (np.diff(moved(edges, np.array([9.0, -3.0, 2.0]))) > 0).all()
 
 
 def test_moods_that_last_are_carried_over():

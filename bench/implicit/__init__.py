@@ -2,7 +2,7 @@
 
 - NCF's ML-1M (He et al. 2017): each user's last item among 99 that they did not rate; sampled measures, and named so.
   implicit_als by the recipe of Rendle et al. 2021 and irspack (192 factors, reg 0.007, unseen 0.3, 12 passes); the
-  others at their defaults. Medians of five rngs.
+  others at their defaults. EmbeddingDot (Rendle et al. 2020) and EmbeddingNet by the Learner. Medians of five rngs.
 - Gowalla (He et al. 2020, LightGCN's split): full ranking, settings chosen on a tenth of train (bench/LOG.md), one rng.
 - ML-1M, ratings of 4 and more, a random tenth held out: full ranking, every fitter at its defaults.
 - Ranking all of Gowalla, 64 factors, every measure of lists: seconds and memory. A newcomer of 5 clicks among 40,000
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from dotbias import Ratings, datasets, fitters, split
+from dotbias.classifier import classifier
 from dotbias.evaluation import evaluate, evaluate_sampled
 from dotbias.ids import Ids
 from dotbias.metrics import METRICS
@@ -43,7 +44,14 @@ RNGS = range(5)
 RECIPE = {"n_factors": 192, "n_epochs": 12, "unseen": 0.3, "reg": 0.007}  # irspack's, of Rendle et al. 2021
 GOWALLA = {"n_factors": 1024, "n_epochs": 12, "unseen": 0.03, "reg": 0.0025}  # of 18 settings on a tenth of train
 FITS: dict[str, Callable] = {name: fitters.find(name).fit for name in ("popular", "ease", "bpr", "implicit_als")}
-CHANCE = ("bpr", "implicit_als")
+CHANCE = ("bpr", "implicit_als", "EmbeddingDot")
+LEARNED = {  # the lesson's models, by the Learner
+    "EmbeddingDot, bce": partial(classifier, model="dot"),
+    "EmbeddingDot, bpr, one rng": partial(classifier, model="dot", loss="bpr", lr=0.005, reg_once=1.25),
+    "EmbeddingNet, bce, one rng": partial(
+        classifier, model="net", n_factors=32, hidden=(64, 32, 16), lr=0.002, n_epochs=16
+    ),
+}
 
 
 def folder(name: str) -> Path:
@@ -106,10 +114,10 @@ def ncf() -> str:
     train, users, items, negatives = read_ncf()
     lines = ["### NCF's ML-1M: each user's last item among 99 others (sampled measures)\n"]
     lines += ["| fitter | sampled HR@10 | sampled NDCG@10 | seconds |", "|---|---|---|---|"]
-    fits = FITS | {"implicit_als, the paper's settings": partial(implicit_als, **RECIPE)}
+    fits = FITS | {"implicit_als, the paper's settings": partial(implicit_als, **RECIPE)} | LEARNED
     for name, fit in fits.items():
         rows: list[tuple[float, float, float]] = []
-        for rng in RNGS if name.split(",")[0] in CHANCE else (0,):
+        for rng in RNGS if name.split(",")[0] in CHANCE and "one rng" not in name else (0,):
             began = time.process_time()
             scorer = fit(train, rng=rng)
             seconds = time.process_time() - began

@@ -69,7 +69,8 @@ def _grown(of: Posterior, train: Ratings) -> Posterior:
         out[counts] = grown(getattr(of, counts), n)
     ids = {"user_side": train.item_ids, "item_side": train.user_ids}
     sides = {name: _wider(getattr(of, name), [f"rated={i}" for i in others]) for name, others in ids.items()}
-    return replace(of, **out, **sides, tables=train.tables, kept=None)
+    raised = of.selection._replace(items=grown(of.selection.items, train.n_items))
+    return replace(of, **out, **sides, selection=raised, tables=train.tables, kept=None)
 
 
 def _wider(side: SidePosterior, names: list[str]) -> SidePosterior:

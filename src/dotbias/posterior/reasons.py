@@ -66,10 +66,10 @@ def _raised(posterior: Posterior, case: Case) -> np.ndarray:
     item = np.array([case.item])
     if case.user is None:
         part = posterior.fold_in_user(case.items, case.values, case.user_features).part
-        return posterior.raised(posterior.part_moments("user", part, item).variance, np.array([len(case.items)]))
+        return posterior.raised(posterior.part_moments("user", part, item).variance, np.array([len(case.items)]), item)
     who = np.array([case.user])
     count = posterior.user_counts[who] if 0 <= case.user < len(posterior.user_counts) else np.zeros(1)
-    return posterior.raised(posterior.moments(who, item, case.times).variance, count)
+    return posterior.raised(posterior.moments(who, item, case.times).variance, count, item)
 
 
 def _sum(named: Named) -> np.ndarray:

@@ -53,7 +53,7 @@ from .gather import all_or, counted, gathered
 from .keeping import kept as keep
 from .newcomers import Given, Newcomer, Own, PosteriorPart, SidePosterior, fold_in, group_averages, with_session
 from .reasons import explain, gains
-from .selection import left_open
+from .selection import Selection, left_open
 from .sessions import SessionPosterior
 from .stars import central_stars, slices
 from .stored import SAMPLED, fields_from, state_of
@@ -122,7 +122,7 @@ class Posterior:
     item_side: SidePosterior
     trace: Trace | None = None
     widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    selection: float = 0.0
+    selection: Selection = field(default_factory=Selection)
     held_out: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = field(default=())
     tables: Tables | None = None
@@ -184,7 +184,7 @@ class Posterior:
 
         mean, variance = self._in_blocks(both, users, times)
         width = np.exp(self.row_features(users, items, times) @ self.widths) if len(self.widths) else np.ones(len(mean))
-        more = self.raised(variance, counted(self.user_counts, users)) if own else 0.0
+        more = self.raised(variance, counted(self.user_counts, users), items) if own else 0.0
         return Moments(mean + more, variance, width)
 
     def row_features(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
@@ -217,7 +217,7 @@ class Posterior:
         users, n_items = np.asarray(users), self.item_bias.shape[1]
         size = max(1, BLOCK // max(n_items, 1))
         blocks = [slice(a, a + size) for a in range(0, len(users), size)]
-        wanted = spread or self.ordinal or (own and self.selection != 0)
+        wanted = spread or self.ordinal or (own and self.selection.strength != 0)
         parts = [self._moments_rows(users[at], None if times is None else times[at], own, wanted) for at in blocks]
         if not parts:
             return Moments(*np.zeros((3, 0, n_items)))
@@ -242,10 +242,12 @@ class Posterior:
         width = factor(self.widths, counts, self.item_counts, kinds)
         return Moments(mean + (self.raised(variance, counts) if own else 0.0), variance, width)
 
-    def raised(self, variance: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """What is added to f of rated pairs (…,), of users with so many ratings: see ``selection``."""
+    def raised(self, variance: np.ndarray, counts: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """What is added to f of rated pairs (…,), of users with so many ratings and all items, or these."""
         precision, noise = self.user_side.prior_precision[:, 0, 0], self.fit_noise
-        return self.selection * variance * left_open(counts, float(precision.mean()), float(noise.mean()))
+        strength, more = self.selection
+        of_items = counted(more, all_or(items, self.item_bias.shape[1]))
+        return (strength * variance + of_items) * left_open(counts, float(precision.mean()), float(noise.mean()))
 
     def centre(self, m: Moments) -> np.ndarray:
         """The guess for f of those moments (…,) -> (…,) float32: the mean, clipped, or the expected star."""
@@ -513,7 +515,7 @@ class Posterior:
         kinds = np.full(len(rows), NEW) if new else self.sessions.kinds(rows, None)
         width = factor(self.widths, counts[0], counts[1], kinds)
         variance = drawn.var(0) + (cold * self._cold_spread[1] if side == "user" else cold)
-        more = self.raised(variance, counts[0]) if own else 0.0
+        more = self.raised(variance, counts[0], rows if side == "user" else np.array([-1])) if own else 0.0
         return Moments(mean.mean(0) + more, variance, width)
 
     # Reasons ---------------------------------------------------------------------------------------------------

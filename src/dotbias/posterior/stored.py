@@ -11,6 +11,7 @@ from ..factors import Factors
 from ..ids import Tables
 from ..scorer import State
 from .newcomers import SidePosterior
+from .selection import Selection
 from .sessions import SessionPosterior
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def state_of(of: Posterior) -> State:
     """Everything but the trace; the compressed Factors, too."""
     names = (*SAMPLED, *COUNTS, "stars", "cutpoints")
     arrays: dict[str, np.ndarray] = {name: getattr(of, name) for name in names} | of.sessions.arrays()
+    if len(of.selection.items):
+        arrays["selection"] = of.selection.items
     compressed = of.factors().state()
     arrays |= {f"compressed.{name}": array for name, array in compressed.arrays.items()}
     settings: dict[str, Any] = {
@@ -33,7 +36,7 @@ def state_of(of: Posterior) -> State:
         "ordinal": of.ordinal,
         "carry": of.sessions.carry,
         "widths": of.widths.tolist(),
-        "selection": of.selection,
+        "selection": of.selection.strength,
         "held_out": dict(of.held_out),
         "notes": list(of.notes),
         "y_range": [x if np.isfinite(x) else None for x in of.y_range],  # JSON knows no infinity
@@ -64,7 +67,7 @@ def fields_from(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], t
         "ordinal": settings["ordinal"],
         "y_range": (-np.inf if low is None else low, np.inf if high is None else high),
         "widths": np.array(settings.get("widths", [])),
-        "selection": float(settings.get("selection", 0.0)),
+        "selection": Selection(float(settings.get("selection", 0.0)), arrays.get("selection", np.zeros(0, np.float32))),
         "held_out": dict(settings.get("held_out", {})),
         "notes": tuple(settings["notes"]),
         "tables": tables,

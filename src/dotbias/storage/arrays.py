@@ -72,6 +72,7 @@ ARRAYS: dict[str, dict[str, Array]] = {  # kind -> name, or a pattern of names -
         "day_bias": Array("S D", optional=True),
         "day_factors": Array("S D _", optional=True),
         "fit_noise": Array("S"),
+        "selection": Array("I", optional=True),
         "stars": Array("L", "float64", "rising"),
         "cutpoints": Array("C", "float64", "rising"),
         "user_side.features": Array("S F J+1"),

@@ -9,12 +9,12 @@ import numpy as np
 
 from ...features import SHRINK
 from ...posterior import Posterior, SessionPosterior, SidePosterior
-from ...posterior.selection import strength
+from ...posterior.selection import selection
 from ...trace import Trace
 from .prepare import Prepared
 from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
-from .widths import CARRY, Parts, Stated, state
+from .widths import CARRY, Parts, Stated, moved, state
 
 FEW = 10  # samples that say how strongly people choose what they like
 
@@ -33,7 +33,7 @@ def calibrate(prepared: Prepared, parts: Parts, searching: Problem, samples: lis
     edges = np.mean([x["cutpoints"] for x in samples], 0) if prepared.settings.ordinal else prepared.star_edges
     if parts.random.values is not None and not np.isin(parts.random.values, prepared.stars).all():
         edges = np.zeros(0)  # given ratings that are none of train's stars
-    first = Stated(None, np.zeros(0), CARRY, None, edges, [])
+    first = Stated(None, np.zeros(0), CARRY, None, np.zeros(len(edges)), [])
     return state(assembled(prepared, searching, samples, first), parts, edges)
 
 
@@ -41,9 +41,10 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     """A Posterior of samples; what is not stated yet is as the chain has it."""
     arrays = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
     fitted = float(np.mean([x["fit_noise"] for x in samples]))
-    cutpoints = stated.cutpoints
-    if prepared.settings.ordinal and not len(cutpoints):
-        cutpoints = np.mean(arrays["cutpoints"], 0)
+    edges = np.mean(arrays["cutpoints"], 0) if prepared.settings.ordinal else prepared.star_edges
+    cutpoints = edges if prepared.settings.ordinal else np.zeros(0)
+    if len(stated.moves):
+        cutpoints = moved(edges, stated.moves)
     counts = [np.diff(side.starts).astype(np.int32) for side in problem.sides[:2]]
     found = Posterior(
         mean=arrays["mean"],
@@ -69,7 +70,7 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     )
     few = found.thin(FEW)
     users = few.user_rows(np.arange(few.users.shape[1]))
-    return replace(found, selection=strength(*users, few.items, problem.columns[:2]))
+    return replace(found, selection=selection(*users, few.items, problem.columns[:2], fitted))
 
 
 def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.ndarray]) -> SidePosterior:

@@ -51,7 +51,8 @@ class GibbsState:
         burn: sweeps of the phase "draw" that are not kept.
         precisions: the grid so far, the last being under way.
         errors: the mean squared error on the probe at each of its points that is done.
-        noise, widths, carry, star_noise, cutpoints, kinds: how predictions are stated, as in ``Stated``; noise None:
+        cutpoints: those of the chain at the end of each of these points; none if gaussian.
+        noise, widths, carry, star_noise, moves, kinds: how predictions are stated, as in ``Stated``; noise None:
             not yet known.
         batches: mean scores of the probe (n,) over each ten kept sweeps.
         watched: (m,) sum of the watched pairs' expected ratings over the kept sweeps.
@@ -69,11 +70,12 @@ class GibbsState:
     burn: int = COLD
     precisions: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
+    cutpoints: list[np.ndarray] = field(default_factory=list)
     noise: float | None = None
     widths: np.ndarray = field(default_factory=lambda: np.zeros(0))
     carry: float = CARRY
     star_noise: float | None = None
-    cutpoints: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    moves: np.ndarray = field(default_factory=lambda: np.zeros(0))
     kinds: list[Any] = field(default_factory=list)
     batches: list[np.ndarray] = field(default_factory=list)
     watched: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -182,8 +184,10 @@ class GibbsRun:
             s.precisions.append(0.9 / max(error, 1e-6))
         else:
             s.errors.append(error)
+            s.cutpoints.append(s.chain.cutpoints.copy())
             if not noise.search_on(s.errors):
                 s.precision = noise.best_precision(s.precisions, s.errors)
+                s.chain.cutpoints[:] = s.cutpoints[int(np.argmin(s.errors))]  # they move slowly: near where they end
                 self._enter("settle", SETTLE)
                 return
             s.precisions.append(s.precisions[-1] * noise.FACTOR)

@@ -6,14 +6,16 @@ ratings of others, as if asked for tomorrow. Guesses for them come from a poster
     noise          with N(mean, (variance + noise²) · factor), factor as in ``posterior.widths``
     carry          by which a user's last session helps to guess a new one best
     star noise,    under which the held-out stars are likeliest
-    cutpoints
+    moves          of the cutpoints between stars
+
+The last two are fitted on users who were seen: a few new ones with many ratings would set the level of all.
 
 This module knows scores and values, no chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -54,7 +56,7 @@ class Stated(NamedTuple):
         widths: (6,) coefficients, or none.
         carry: 0 to 1.
         star_noise: standard deviation of f + noise before cutpoints slice it.
-        cutpoints: (L - 1,); none where values are many.
+        moves: (L - 1,) of the cutpoints, as :func:`moved` takes them; none where values are many.
         kinds: (kind, mean squared error) of the guesses on each slice.
     """
 
@@ -62,7 +64,7 @@ class Stated(NamedTuple):
     widths: np.ndarray
     carry: float
     star_noise: float | None
-    cutpoints: np.ndarray
+    moves: np.ndarray
     kinds: list[tuple[str, float]]
 
 
@@ -80,14 +82,18 @@ def state(of_rest: Posterior, parts: Parts, edges: np.ndarray) -> Stated:
     carry = _carry(of_rest, parts.last)
     of_rest = of_rest.carrying(carry)
     kinds = _kinds(of_rest, parts)
-    rows = Rows(*(np.concatenate(column) for column in zip(*kinds.values(), strict=True)))
-    noise, widths = fit_widths(rows)
+    noise, widths = fit_widths(_together(kinds.values()))
     if not len(edges):
         return Stated(noise, widths, carry, None, edges, _errors(kinds, lambda r: np.clip(r.mean, *of_rest.y_range)))
-    stars = star_noise(rows, of_rest.stars, widths, edges, noise)
-    stated = replace(of_rest, noise=noise, widths=widths, star_noise=stars[0], cutpoints=stars[1])
+    seen = _together(rows for name, rows in kinds.items() if name != "new")
+    stars = star_noise(seen, of_rest.stars, widths, edges, noise)
+    stated = replace(of_rest, noise=noise, widths=widths, star_noise=stars[0], cutpoints=moved(edges, stars[1]))
     errors = _errors(kinds, lambda r: stated.centre(Moments(r.mean, r.variance, np.exp(r.x @ widths))))
     return Stated(noise, widths, carry, *stars, errors)
+
+
+def _together(kinds: Iterable[Rows]) -> Rows:
+    return Rows(*(np.concatenate(column) for column in zip(*kinds, strict=True)))
 
 
 def _errors(kinds: Mapping[str, Rows], guess: Callable[[Rows], np.ndarray]) -> list[tuple[str, float]]:
@@ -149,14 +155,23 @@ def fit_widths(rows: Rows) -> tuple[float, np.ndarray]:
     return noise, np.r_[2 * np.log(max(reach, 1e-6)) - middle @ p[1:], p[1:]]
 
 
-def star_noise(
-    rows: Rows, stars: np.ndarray, widths: np.ndarray, cutpoints: np.ndarray, noise: float
-) -> tuple[float, np.ndarray]:
-    """Noise and cutpoints (L - 1,) under which held-out stars are likeliest, from a first guess of both.
+def moved(edges: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Cutpoints (L - 1,) that rise: the first edge plus the first move, each gap times the exponential of its own.
 
-    Which star a rating is, its value says, never the cutpoints: these are on the scale of f, where a star's own value
-    may lie in another's slice. Stars (L,) that are not among the rows are counted as half a rating, so that every
-    cutpoint stays finite.
+    Relative to the edges, because those of an ordinal chain are its own, on the scale of its f.
+    """
+    gaps = np.maximum(np.diff(edges), 1e-3) * np.exp(moves[1:])
+    return np.cumsum(np.r_[edges[0] + moves[0], gaps])
+
+
+def star_noise(
+    rows: Rows, stars: np.ndarray, widths: np.ndarray, edges: np.ndarray, noise: float
+) -> tuple[float, np.ndarray]:
+    """Noise, and moves (L - 1,) of the edges, under which held-out stars are likeliest; ``noise``: a first guess.
+
+    Which star a rating is, its value says, never the edges: these are on the scale of f, where a star's own value may
+    lie in another's slice. Stars (L,) that are not among the rows are counted as half a rating, so that every cutpoint
+    stays finite.
     """
     from scipy.optimize import minimize
 
@@ -164,14 +179,10 @@ def star_noise(
     missing = np.setdiff1d(np.arange(L), levels)
     weight = np.r_[np.ones(len(levels)), np.full(len(missing), 0.5)]
 
-    def unpack(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return float(np.exp(x[0])), np.cumsum(np.r_[x[1], np.exp(x[2:])])
-
     def loss(x: np.ndarray) -> float:
-        s, c = unpack(x)
-        p = slices(rows.mean, (rows.variance + s * s) * scale, c)
+        p = slices(rows.mean, (rows.variance + np.exp(2 * x[0])) * scale, moved(edges, x[1:]))
         chance = np.r_[p[np.arange(len(levels)), levels], p.mean(0)[missing]]
         return float(-(weight * np.log(np.maximum(chance, 1e-12))).sum() / len(weight))
 
-    first = np.r_[np.log(noise), cutpoints[0], np.log(np.maximum(np.diff(cutpoints), 1e-3))]
-    return unpack(minimize(loss, first, method="L-BFGS-B").x)
+    x = minimize(loss, np.r_[np.log(noise), np.zeros(len(edges))], method="L-BFGS-B").x
+    return float(np.exp(x[0])), x[1:]
