@@ -10,12 +10,12 @@ def world(n):
 
 
 WORKERS = {10**7: 2, 10**8: 2, 10**9: 32, 10**10: 32, 10**11: 256, 10**12: 1024}
-print(f"{'ratings':>9} {'workers':>7} {'driver':>7} {'worker':>7} {'a store':>8} {'moved':>7} {'sweep, s':>9}")
+print("  ratings workers   driver   worker  a store    moved  sweep, s")
 for n, workers in WORKERS.items():
     p = plan(world(n), Machines(workers))
-    store = shown(max(p.dealt, p.kept) / workers)
-    sizes = f"{shown(p.driver.total):>7} {shown(p.worker.total):>7} {store:>8} {shown(p.moved):>7}"
-    print(f"{n:9.0e} {workers:7} {sizes} {p.seconds:9,.1f}")
+    store = max(p.dealt, p.kept) / workers
+    sizes = [p.driver.total, p.worker.total, store, p.moved]
+    print(f"{n:9.0e} {workers:7}", *(f"{shown(x):>8}" for x in sizes), f"{p.seconds:9,.1f}")
 # --8<-- [end:sizes]
 
 # --8<-- [start:share]
@@ -37,6 +37,7 @@ for n in (10**7, 10**8, 10**9, 10**10):
     size = world(n)
     p = plan(size, Machines(16, machines=1), shards=16 * max(1, n // 10**8))
     rows = p.driver.of["both sides' rows"]
-    als, sgd = 28 * n + 2 * rows, 3 * n + 2 * rows  # columns and two sorted copies; a quarter of 12 n
+    als = 28 * n + 2 * rows  # columns, and two sorted copies
+    sgd = 3 * n + 2 * rows  # a quarter of the columns
     print(f"{n:9.0e} {shown(als):>10} {shown(sgd):>13} {p.sweep.of['half-steps']:22,.1f}")
 # --8<-- [end:one]
