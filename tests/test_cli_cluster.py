@@ -1,6 +1,9 @@
 """``dotbias fit PARTS --cluster``: fitted by shards, told of, saved and resumed like any other fit."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +55,24 @@ def test_fitted_stopped_resumed_measured_and_saved(run, parts, tmp_path, monkeyp
     few = parts["user"].value_counts().sort("count")["user"][0]
     code, out, _ = run("recommend", "model", few, "--json")
     assert code == 0 and json.loads(out)
+
+
+@pytest.mark.slow
+def test_the_driver_killed_and_the_fit_resumed(run, parts, tmp_path):
+    pytest.importorskip("ray")
+    arguments = ["fit", "parts", *WHERE, *SET[:2], "--set", "n_epochs=40", "--checkpoint", "c", "-o", "model"]
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "dotbias", *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert driver.stderr is not None
+    with driver.stderr:
+        next(line for line in driver.stderr if "pass 2/40" in line)
+        driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    code, _, err = run(*arguments)
+    assert code == 0 and "pass 2/40" not in err and "pass 40/40" in err
+    alone = als(Ratings.from_parquet("whole.parquet"), n_factors=6, n_epochs=40, rng=0)
+    assert np.array_equal(Recommender.load("model").scorer.users, alone.users)
 
 
 @pytest.mark.slow

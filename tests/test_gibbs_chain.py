@@ -27,7 +27,7 @@ def test_residuals_follow_the_draws(j):
     c = started(p, n_factors=11)  # two blocks, one of them padded
     effects = [chain.effective(s, w) for s, w in zip(p.sides, c.sides, strict=True)]
     e = chain.residuals(p, c, effects)
-    chain.draw_side(p, c, j, effects, e, np.random.default_rng(0))
+    chain.draw_side(p, c, j, effects, e, chain.keys_of(c, np.random.default_rng(0)))
     np.testing.assert_allclose(e, p.values - dense(p, c), atol=2e-5)
     assert not c.sides[j].factors[:, 11:].any()  # what pads stays zero
 
@@ -86,7 +86,7 @@ def drawn(p, c, j, which, seed):
     trial = copy.deepcopy(c)
     effects = [chain.effective(s, w) for s, w in zip(p.sides, trial.sides, strict=True)]
     e = chain.residuals(p, trial, effects)
-    chain.draw_side(p, trial, j, effects, e, np.random.default_rng(seed))
+    chain.draw_side(p, trial, j, effects, e, chain.keys_of(trial, np.random.default_rng(seed)))
     return parameter_block(trial.sides[j], which).copy()
 
 
@@ -136,8 +136,9 @@ def test_priors_are_drawn_from_the_normal_gamma():
 def test_noise_precision_is_drawn_from_its_gamma():
     e = np.random.default_rng(0).normal(0, 2, 50).astype(np.float32)
     prior, rng = chain.HyperPrior(1.5, 0.7, 1.0), np.random.default_rng(1)
-    draws = [chain.draw_precision(e, prior, rng) for _ in range(20_000)]
-    gamma = stats.gamma(1.5 + 25, scale=1 / (0.7 + float((e.astype(float) ** 2).sum()) / 2))
+    squares = float((e.astype(float) ** 2).sum())
+    draws = [chain.draw_precision(squares, 50, prior, rng) for _ in range(20_000)]
+    gamma = stats.gamma(1.5 + 25, scale=1 / (0.7 + squares / 2))
     assert stats.kstest(draws, gamma.cdf).pvalue > 0.001
 
 

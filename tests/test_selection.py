@@ -20,12 +20,23 @@ def world(gamma: float, rng: np.random.Generator):
     return bias, users, items, f, rng.random((U, I)) < 0.25 * chance / chance.mean()
 
 
+def of_pairs(bias, users, items, pairs, noise):
+    """The selection by pairs of rows (N,), (N,)."""
+    row, column = pairs
+    counts = np.bincount(row, minlength=bias.shape[1]), np.bincount(column, minlength=items.shape[1])
+
+    def summed(b, p, q):
+        return np.bincount(column, b[row] + (p[row] * q[column]).sum(1), len(q))
+
+    return selection(bias, users, items, counts, summed, noise)
+
+
 @pytest.mark.parametrize("gamma", [0.0, GAMMA])
 def test_the_strength_of_the_choice_is_found_again(gamma):
     rng = np.random.default_rng(0)
     bias, users, items, _, rated = world(gamma, rng)
     noisy = [np.stack([a + rng.normal(0, 0.2, a.shape) for _ in range(10)]) for a in (bias, users)]
-    found = selection(noisy[0], noisy[1], np.tile(items, (10, 1, 1)), np.nonzero(rated), 0.4)
+    found = of_pairs(noisy[0], noisy[1], np.tile(items, (10, 1, 1)), np.nonzero(rated), 0.4)
     assert found.strength == pytest.approx(gamma, abs=0.05)
 
 
@@ -33,8 +44,8 @@ def test_there_is_none_where_nobody_chooses():
     everything = np.nonzero(np.ones((4, 5), bool))
     rng = np.random.default_rng(0)
     arrays = rng.random((3, 4)), rng.random((3, 4, 2)), rng.random((3, 5, 2))
-    assert selection(*arrays, everything, 0.4).strength == pytest.approx(0, abs=1e-6)
-    assert selection(*arrays, (np.zeros(2, np.int32), np.arange(2)), 0.4) == Selection()  # one user
+    assert of_pairs(*arrays, everything, 0.4).strength == pytest.approx(0, abs=1e-6)
+    assert of_pairs(*arrays, (np.zeros(2, np.int32), np.arange(2)), 0.4) == Selection()  # one user
 
 
 def test_items_differ_in_who_chooses_them():
@@ -45,7 +56,7 @@ def test_items_differ_in_who_chooses_them():
     chance = np.exp(gamma * f)
     rated = rng.random((U, I)) < 0.25 * chance / chance.mean(0)
     noisy = [np.stack([a + rng.normal(0, 0.2, a.shape) for _ in range(10)]) for a in (bias, users)]
-    found = selection(noisy[0], noisy[1], np.tile(items, (10, 1, 1)), np.nonzero(rated), 0.4)
+    found = of_pairs(noisy[0], noisy[1], np.tile(items, (10, 1, 1)), np.nonzero(rated), 0.4)
     truth = np.array([f[rated[:, i], i].mean() for i in range(I)]) - f.mean(0)
     alike = found.strength * f.var(0)
     assert np.mean((alike + found.items - truth) ** 2) < 0.2 * np.mean((alike - truth) ** 2)
@@ -55,7 +66,7 @@ def test_an_item_without_raters_has_none_of_its_own():
     rng = np.random.default_rng(0)
     bias, users, items, _, rated = world(GAMMA, rng)
     rated[:, 3] = False
-    found = selection(bias[None], users[None], items[None], np.nonzero(rated), 0.4)
+    found = of_pairs(bias[None], users[None], items[None], np.nonzero(rated), 0.4)
     assert found.items[3] == 0 < found.strength and found.items.shape == (I,)
 
 

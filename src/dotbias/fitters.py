@@ -113,7 +113,12 @@ FITTERS = (
     ),
     Fitter("bpr", "solvers.bpr:bpr", feedback=("clicks",), about="what was clicked before what was not, by pairs"),
     Fitter("ease", "solvers.ease:ease", feedback=("clicks",), about="each item regressed on all others, at once"),
-    Fitter("gibbs", "solvers.gibbs:gibbs", about="biases, factors, histories, side tables and time, by Gibbs sampling"),
+    Fitter(
+        "gibbs",
+        "solvers.gibbs:gibbs",
+        about="biases, factors, histories, side tables and time, by Gibbs sampling",
+        sharded=True,
+    ),
 )
 
 

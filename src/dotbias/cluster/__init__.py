@@ -16,6 +16,7 @@ file of a model.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -77,7 +78,7 @@ def fit(
     rng: Rng = None,
     progress: Progress = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
+    checkpoint_every: int | None = None,
     **settings: Any,
 ) -> ClusterFit:
     """Fit by shards, to the bits of one machine.
@@ -93,7 +94,7 @@ def fit(
         rng: as in the fitter.
         progress: told of each step, with ``bytes``: what went through the object store in it.
         checkpoint: as in the fitter; a fit goes on from it with any number of workers and shards.
-        checkpoint_every: in steps.
+        checkpoint_every: in steps; by default as in the fitter.
         **settings: the fitter's, such as ``n_factors``.
 
     Raises:
@@ -117,7 +118,8 @@ def fit(
             made.append(Shards(ray, paths, shards, known.feedback[0]))
             return made[0]
 
-        job = Job(begin, key_of(rng, path), partial(_tell, tell, made), path, checkpoint_every)
+        every = checkpoint_every or inspect.signature(known.fit).parameters["checkpoint_every"].default
+        job = Job(begin, key_of(rng, path), partial(_tell, tell, made), path, every)
         scorer = getattr(import_module(f".{HOMES[name]}", __name__), f"fit_{name}")(job, **how)
     found = made[0]
     return ClusterFit(scorer, found.train.user_ids, found.train.item_ids, found.n, known.feedback[0], found.y_range)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ClusterError, SettingError, require
+from .shards import RETRIES, explained
 
 SECONDS = 5  # to wait for an address to answer
 JOINED = "joined"
@@ -98,9 +99,13 @@ def check_workers(ray: Any) -> None:
     nodes = [n for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
     if not nodes:
         raise ClusterError("the cluster has no worker.", hint="`ray start --address HOST:PORT` on a machine adds it.")
-    ask = ray.remote(num_cpus=0)(found)
+    ask = ray.remote(num_cpus=0, max_retries=RETRIES)(found)
     asked = [ask.options(scheduling_strategy=On(n["NodeID"], soft=False)).remote() for n in nodes]
-    for node, theirs in zip(nodes, ray.get(asked), strict=True):
+    try:
+        answers = ray.get(asked)
+    except ray.exceptions.RayError as e:
+        raise explained(ray, e) from e
+    for node, theirs in zip(nodes, answers, strict=True):
         check_version(node["NodeManagerAddress"], theirs)
 
 

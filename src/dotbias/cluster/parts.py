@@ -161,7 +161,11 @@ def numbered(path: Place, digest: str, users: pl.Series, items: pl.Series) -> tu
 
 def deal(path: Place, digest: str, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
     """A part's ratings by user shard, then by item shard: 2 · shards pieces."""
-    u, i, values = numbered(path, digest, users, items)
+    return pieces_of(*numbered(path, digest, users, items), shards)
+
+
+def pieces_of(u: np.ndarray, i: np.ndarray, values: np.ndarray, shards: int) -> list[Dealt]:
+    """Ratings (n,) by user shard, then by item shard: 2 · shards pieces."""
     return [
         Dealt(own[at] // shards, others[at], values[at])
         for own, others in ((u, i), (i, u))

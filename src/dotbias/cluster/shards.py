@@ -98,16 +98,20 @@ class Shards:
 
     # Dealing -------------------------------------------------------------------------------------------------------
 
-    def sides(self, gather: Callable[..., Any], *given: Any) -> tuple[list[Any], list[Any]]:
+    def sides(
+        self, gather: Callable[..., Any], *given: Any, task: Any = deal, more: Sequence[tuple[Any, ...]] = ()
+    ) -> tuple[list[Any], list[Any]]:
         """Each side's shards in the object store, as ``gather(rows, others, side, *given, *pieces)`` makes them.
 
-        ``side`` is "user" or "item", ``rows`` how many the shard has, ``others`` how many the other side has.
+        ``side`` is "user" or "item", ``rows`` how many the shard has, ``others`` how many the other side has. ``task``
+        deals a part, given what is ``more`` for it.
         """
         users, items = (self.put(ids.values) for ids in (self.train.user_ids, self.train.item_ids))
         S, U, I = self.number, self.train.n_users, self.train.n_items
-        each, together = self.task(deal, num_returns=2 * S), self.task(gather)
-        parts = zip(self.paths, self.digests, strict=True)
-        pieces = list(zip(*(each.remote(path, digest, users, items, S) for path, digest in parts), strict=True))
+        each, together = self.task(task, num_returns=2 * S), self.task(gather)
+        parts = zip(self.paths, self.digests, more or [()] * len(self.paths), strict=True)
+        dealt = (each.remote(path, digest, users, items, S, *of_part) for path, digest, of_part in parts)
+        pieces = list(zip(*dealt, strict=True))
         by_user = [together.remote(len(range(s, U, S)), I, "user", *given, *pieces[s]) for s in range(S)]
         by_item = [together.remote(len(range(s, I, S)), U, "item", *given, *pieces[S + s]) for s in range(S)]
         return by_user, by_item

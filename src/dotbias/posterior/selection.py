@@ -16,11 +16,12 @@ Without it a newcomer is guessed 0.1 stars too low on MovieLens (bench/LOG.md). 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-BLOCK = 1 << 16  # ratings
+Summed: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class Selection(NamedTuple):
@@ -36,7 +37,12 @@ class Selection(NamedTuple):
 
 
 def selection(
-    bias: np.ndarray, users: np.ndarray, items: np.ndarray, rated: tuple[np.ndarray, np.ndarray], noise: float
+    bias: np.ndarray,
+    users: np.ndarray,
+    items: np.ndarray,
+    counts: tuple[np.ndarray, np.ndarray],
+    summed: Summed,
+    noise: float,
 ) -> Selection:
     """How much higher f is for rated pairs than over all users.
 
@@ -48,12 +54,11 @@ def selection(
     Args:
         bias, users: (S, U) and (S, U, K), of users.
         items: (S, I, K).
-        rated: rows (N,) of users and (N,) of items.
+        counts: how many ratings each user (U,) and each item (I,) has.
+        summed: (bias (U,), users (U, K), items (I, K)) -> Σ bias + user · item over the raters of each item (I,).
         noise: standard deviation of a rating around f.
     """
-    row, column = rated
-    known = np.bincount(row, minlength=bias.shape[1]) > 0
-    count = np.bincount(column, minlength=items.shape[1]).astype(np.float64)
+    known, count = counts[0] > 0, counts[1].astype(np.float64)
     if int(known.sum()) < 2:
         return Selection()
     x = np.concatenate([bias[:, known, None], users[:, known]], 2, dtype=np.float64)  # (S, U, 1 + K)
@@ -63,7 +68,7 @@ def selection(
         other, centred = s - 1, x[s] - x[s].mean(0)
         between = centred.T @ (x[other] - x[other].mean(0)) / len(centred)
         variance += np.einsum("ik,ik->i", y[s] @ between, y[other]) / len(x)
-        raters = _summed(bias[s], users[s], items[s], row, column) / np.maximum(count, 1)
+        raters = summed(bias[s], users[s], items[s]) / np.maximum(count, 1)
         excess += np.where(count > 0, raters - y[s] @ x[s].mean(0), 0) / len(x)
     if count @ variance <= 0:
         return Selection()
@@ -78,15 +83,6 @@ def _own(left: np.ndarray, variance: np.ndarray, count: np.ndarray) -> np.ndarra
     error = variance / np.maximum(count, 1)
     spread = max(float(count @ (left**2 - error) / count.sum()), 0.0)
     return np.where(count > 0, left * spread / np.maximum(spread + error, 1e-12), 0)
-
-
-def _summed(bias: np.ndarray, users: np.ndarray, items: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Σ bias + users · items over the pairs of rows (N,), (N,) of each item (I,)."""
-    total = np.zeros(len(items))
-    for at in (slice(a, a + BLOCK) for a in range(0, len(row), BLOCK)):
-        f = bias[row[at]] + np.einsum("nk,nk->n", users[row[at]], items[column[at]], dtype=np.float64)
-        total += np.bincount(column[at], f, len(total))
-    return total
 
 
 def left_open(counts: np.ndarray, precision: float, noise: float) -> np.ndarray:

@@ -33,16 +33,26 @@ class HeldOut(NamedTuple):
 
 def hold_out(train: Ratings, key: int, *, timed: bool) -> HeldOut:
     """The slices; ``timed``: whether last ratings are held out, too."""
+    rng, new_users, last_users = drawn(train.user_counts, key, timed=timed)
+    new = np.isin(train.users, new_users)
+    last = _last_fifth(train, last_users)
+    random, left = np.zeros(len(train), bool), np.flatnonzero(~new & ~last)
+    random[left[at_random(len(left), rng)]] = True
+    return HeldOut(random, last, new)
+
+
+def drawn(counts: np.ndarray, key: int, *, timed: bool) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+    """(what draws on; rows of users all of whose ratings are held out; of those whose last are), by counts (U,)."""
     rng = np.random.default_rng(key)
-    active = rng.permutation(np.flatnonzero(train.user_counts))
+    active = rng.permutation(np.flatnonzero(counts))
     n_new = int(min(NEW_USERS[0] * len(active), NEW_USERS[1]))
     n_last = int(min(LAST_USERS[0] * len(active), LAST_USERS[1])) if timed else 0
-    new = np.isin(train.users, active[:n_new])
-    last = _last_fifth(train, active[n_new : n_new + n_last])
-    random, left = np.zeros(len(train), bool), np.flatnonzero(~new & ~last)
-    n = max(1, min(int(SLICE[0] * len(left)), SLICE[1]))
-    random[rng.choice(left, n, replace=False)] = True
-    return HeldOut(random, last, new)
+    return rng, active[:n_new], active[n_new : n_new + n_last]
+
+
+def at_random(n_left: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of those held out at random, among the n that are left."""
+    return rng.choice(n_left, max(1, min(int(SLICE[0] * n_left), SLICE[1])), replace=False)
 
 
 def _last_fifth(train: Ratings, users: np.ndarray) -> np.ndarray:

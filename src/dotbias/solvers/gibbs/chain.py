@@ -120,15 +120,37 @@ def sweep(p: Problem, c: Chain, *, key: int, noise: float | None, prior: HyperPr
     e = residuals(p, c, effects)
     if len(c.cutpoints):
         ordinal.draw(p.levels, c.cutpoints, c.steps, e, rng, precision=c.precision, sweep=c.sweep, learn=learn_steps)
-    c.precision = draw_precision(e, prior, rng) if noise is None else noise
-    _check(c, e)
-    _draw_mean(c, e, rng)
-    for s, w in zip(p.sides, c.sides, strict=True):
-        draw_priors(s, w, c.n_factors, prior, rng)
+    e -= draw_shared(p, c, row_sums(p.sides[0], e), rng, noise=noise, prior=prior)
     for j in range(len(p.sides)):
-        draw_side(p, c, j, effects, e, rng)
+        draw_side(p, c, j, effects, e, keys_of(c, rng))
         effects[j] = effective(p.sides[j], c.sides[j])
     c.sweep += 1
+
+
+def draw_shared(
+    p: Problem, c: Chain, sums: np.ndarray, rng: np.random.Generator, *, noise: float | None, prior: HyperPrior
+) -> np.float32:
+    """Draw what all rows share, noise, mean and priors, given each user's Σ e and Σ e² (U, 2); the mean's step.
+
+    Raises:
+        DivergedError: if a number is no longer finite.
+    """
+    total, squares = sums.sum(0)
+    n = int(p.sides[0].starts[-1])
+    c.precision = draw_precision(squares, n, prior, rng) if noise is None else noise
+    _check(c, total)
+    step = float(total) / n + rng.standard_normal() / np.sqrt(c.precision * n)  # under a flat prior
+    c.mean += step
+    for s, w in zip(p.sides, c.sides, strict=True):
+        draw_priors(s, w, c.n_factors, prior, rng)
+    return np.float32(step)
+
+
+def row_sums(s: ProblemSide, e: np.ndarray) -> np.ndarray:
+    """Each row's Σ e and Σ e² (R, 2), of residuals (N,) in its order."""
+    sums = np.empty((s.n_rows, 2))
+    share(kernels.row_sums, s.n_rows, s.starts, e, sums)
+    return sums
 
 
 def effective(s: ProblemSide, w: SideWeights, *, held_out: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -171,17 +193,9 @@ def residuals(p: Problem, c: Chain, effects: Sequence[tuple[np.ndarray, np.ndarr
     return e
 
 
-def draw_precision(e: np.ndarray, prior: HyperPrior, rng: np.random.Generator) -> float:
-    """Noise precision from residuals (N,): Gamma(shape + N/2, rate + Σ e²/2)."""
-    squares = float(np.square(e, dtype=np.float64).sum())
-    return float(rng.gamma(prior.shape + len(e) / 2) / (prior.rate + squares / 2))
-
-
-def _draw_mean(c: Chain, e: np.ndarray, rng: np.random.Generator) -> None:
-    """The mean, under a flat prior: N(mean + ē, 1/(α N)); residuals follow."""
-    step = float(e.mean(dtype=np.float64)) + rng.standard_normal() / np.sqrt(c.precision * len(e))
-    c.mean += step
-    e -= np.float32(step)
+def draw_precision(squares: float, n: int, prior: HyperPrior, rng: np.random.Generator) -> float:
+    """Noise precision from the sum of n squared residuals: Gamma(shape + n/2, rate + Σ e²/2)."""
+    return float(rng.gamma(prior.shape + n / 2) / (prior.rate + float(squares) / 2))
 
 
 def draw_priors(s: ProblemSide, w: SideWeights, K: int, prior: HyperPrior, rng: np.random.Generator) -> None:
@@ -218,37 +232,72 @@ def normal_gamma(
     return n * mean / (n + kappa) + rng.standard_normal(K) / np.sqrt((n + kappa) * precision), precision
 
 
-def draw_side(p: Problem, c: Chain, j: int, effects: list, e: np.ndarray, rng: np.random.Generator) -> None:
+def keys_of(c: Chain, rng: np.random.Generator) -> np.ndarray:
+    """The keys of one side's draws: two, own and features', for the biases and for each block of eight factors."""
+    return np.array([_keys(rng) for _ in range(1 + len(range(0, c.sides[0].factors.shape[1], 8)))])
+
+
+def draw_side(p: Problem, c: Chain, j: int, effects: list, e: np.ndarray, keys: np.ndarray) -> None:
     """Draw side j's biases and factors, own and features'; the residuals ``e`` (N,) follow."""
-    s, w = p.sides[j], c.sides[j]
-    own_order = e[s.order]
-    _draw_bias(s, w, own_order, c.precision, rng)
-    R, K = w.factors.shape
-    of_items = j == 1
-    near, far = effects[0 if of_items else 1][1], np.zeros((0, K), np.float32)
-    if of_items and len(effects) > 2:
-        far = effects[2][1]
-    G, b, shift = np.empty((R, 64), np.float32), np.empty((R, 8), np.float32), np.zeros((R, 8), np.float32)
-    alpha, active = np.float32(c.precision), (np.arange(K) < c.n_factors).astype(np.float32)
-    before = -1
-    for k in range(0, K, 8):
-        share(kernels.statistics, R, s.starts, s.near, s.far, near, far, own_order, before, shift, k, G, b)
-        prior = w.factor_mean[:, k : k + 8].copy(), w.factor_precision[:, k : k + 8].copy()
-        keys = _keys(rng)
-        own = prior[0][:1], prior[1][:1]
-        share(kernels.draw_factors, R, G, b, w.factors, shift, k, alpha, *own, active[k : k + 8].copy(), keys[0])
-        if len(s.group):
-            features = s.first, s.rows, s.row_weight, s.group, G, b, w.feature_factors, shift, k, alpha
-            kernels.draw_feature_factors(*features, prior[0][1:], prior[1][1:], active[k : k + 8].copy(), keys[1])
-        before = k
-    share(kernels.statistics, R, s.starts, s.near, s.far, near, far, own_order, before, shift, -1, G, b)
+    s, own_order = p.sides[j], e[p.sides[j].order]
+    near = effects[0 if j == 1 else 1][1]
+    far = effects[2][1] if j == 1 and len(effects) > 2 else np.zeros((0, near.shape[1]), np.float32)
+    draw_rows(s, c.sides[j], near, far, own_order, c.precision, c.n_factors, keys)
     e[s.order] = own_order
 
 
-def _draw_bias(s: ProblemSide, w: SideWeights, e: np.ndarray, alpha: float, rng: np.random.Generator) -> None:
-    b, shift, keys = np.empty(s.n_rows), np.zeros(s.n_rows), _keys(rng)
+def draw_rows(
+    s: ProblemSide,
+    w: SideWeights,
+    near: np.ndarray,
+    far: np.ndarray,
+    e: np.ndarray,
+    precision: float,
+    n_factors: int,
+    keys: np.ndarray,
+    *,
+    at: int = 0,
+    stride: int = 1,
+) -> None:
+    """Draw the biases and factors ``w`` of some rows; the residuals ``e`` (n,), in the rows' order, follow.
+
+    A row's bits depend on its own ratings, in their order, and on its number among all rows, ``at + r · stride`` (of
+    rows without features).
+
+    Args:
+        s: the rows.
+        w: their parameters; changed in place.
+        near, far: factors (I, K) that ``s.near`` and ``s.far`` are rows of; far may be empty.
+        e: changed in place.
+        precision: α.
+        n_factors: K, before padding.
+        keys: as :func:`keys_of` draws them.
+        at, stride: of the rows' numbers.
+    """
+    _draw_bias(s, w, e, precision, keys[0], at, stride)
+    R, K = w.factors.shape
+    G, b, shift = np.empty((R, 64), np.float32), np.empty((R, 8), np.float32), np.zeros((R, 8), np.float32)
+    alpha, active = np.float32(precision), (np.arange(K) < n_factors).astype(np.float32)
+    before = -1
+    for of_block, k in zip(keys[1:], range(0, K, 8), strict=True):
+        share(kernels.statistics, R, s.starts, s.near, s.far, near, far, e, before, shift, k, G, b)
+        prior = w.factor_mean[:, k : k + 8].copy(), w.factor_precision[:, k : k + 8].copy()
+        own, live = (prior[0][:1], prior[1][:1]), active[k : k + 8].copy()
+        share(kernels.draw_factors, R, G, b, w.factors, shift, k, alpha, *own, live, of_block[0], at, stride)
+        if len(s.group):
+            features = s.first, s.rows, s.row_weight, s.group, G, b, w.feature_factors, shift, k, alpha
+            kernels.draw_feature_factors(*features, prior[0][1:], prior[1][1:], live, of_block[1])
+        before = k
+    share(kernels.statistics, R, s.starts, s.near, s.far, near, far, e, before, shift, -1, G, b)
+
+
+def _draw_bias(
+    s: ProblemSide, w: SideWeights, e: np.ndarray, alpha: float, keys: np.ndarray, at: int, stride: int
+) -> None:
+    b, shift = np.empty(s.n_rows), np.zeros(s.n_rows)
     share(kernels.bias_statistics, s.n_rows, s.starts, e, b)
-    kernels.draw_biases(s.starts, b, w.bias, shift, alpha, w.bias_mean[0], w.bias_precision[0], keys[0])
+    own = w.bias_mean[0], w.bias_precision[0]
+    kernels.draw_biases(s.starts, b, w.bias, shift, alpha, *own, keys[0], at, stride)
     if len(s.group):
         prior = w.bias_mean[1:], w.bias_precision[1:]
         features = s.first, s.rows, s.row_weight, s.group, b, w.feature_bias, shift
@@ -256,8 +305,8 @@ def _draw_bias(s: ProblemSide, w: SideWeights, e: np.ndarray, alpha: float, rng:
     share(kernels.subtract, s.n_rows, s.starts, e, shift)
 
 
-def _check(c: Chain, e: np.ndarray) -> None:
-    if not (np.isfinite(c.precision) and np.isfinite(c.mean) and np.isfinite(e.sum(dtype=np.float64))):
+def _check(c: Chain, total: float) -> None:
+    if not (np.isfinite(c.precision) and np.isfinite(c.mean) and np.isfinite(total)):
         raise DivergedError(
             f"sweep {c.sweep} left the finite numbers (mean {c.mean:g}, noise precision {c.precision:g}).",
             hint="look for extreme values in numeric feature columns, or give noise= a larger number.",

@@ -126,14 +126,14 @@ def gibbs(
         telling(progress, n_steps) as tell,
         stoppable() as stop,
     ):
-        runs = [_swept(run, stop, tell, save, checkpoint_every)]
+        runs = [swept(run, stop, tell, save, checkpoint_every)]
         while len(runs) < chains and not stop.asked:
-            runs.append(_swept(_another(prepared, run, key ^ len(runs)), stop, tell, None, checkpoint_every))
+            runs.append(swept(_another(prepared, run, key ^ len(runs)), stop, tell, None, checkpoint_every))
     kept = [r for r in runs if r.state.trace] or [run]
-    return posterior(prepared, kept, _stopped(kept[-1]) if stop.asked else [])
+    return posterior(prepared, kept, stopped(kept[-1]) if stop.asked else [])
 
 
-def _swept(run: GibbsRun, stop: Stop, tell: Tell, save: Callable[[GibbsRun], None] | None, every: int) -> GibbsRun:
+def swept(run: GibbsRun, stop: Stop, tell: Tell, save: Callable[[GibbsRun], None] | None, every: int) -> GibbsRun:
     """The run, done or stopped; saved every so many sweeps, and at its end."""
     while not run.state.finished and not stop.asked:
         run.sweep()
@@ -144,7 +144,7 @@ def _swept(run: GibbsRun, stop: Stop, tell: Tell, save: Callable[[GibbsRun], Non
     return run
 
 
-def _stopped(run: GibbsRun) -> list[str]:
+def stopped(run: GibbsRun) -> list[str]:
     """Warn that a fit was stopped, and say so in a note."""
     where = f"after sweep {run.state.chain.sweep - 1}, {len(run.state.trace)} of which count"
     warn_stopped(where, stacklevel=5)
@@ -155,7 +155,7 @@ def _first(prepared: Prepared, key: int, valid: Ratings | None) -> GibbsRun:
     """The first run, before its first sweep."""
     s, train = prepared.settings, prepared.train
     full = prepared.problem(train)
-    begin = partial(_begin, prepared, full, key=key, n_sweeps=s.n_sweeps)
+    begin = partial(begin_run, prepared, full, key=key, n_sweeps=s.n_sweeps)
     watched = None if valid is None else prepared.probe(valid)
     if s.noise == "valid" and valid is not None:
         nothing = train.take(np.zeros(len(train), bool))
@@ -174,11 +174,11 @@ def _another(prepared: Prepared, first: GibbsRun, key: int) -> GibbsRun:
     """Another chain, from its own start, as long as the first and under the noise that it found."""
     out = hold_out(prepared.train, key, timed=prepared.timed)
     parts = Parts(*(prepared.train.take(slice) for slice in out))  # not used: nothing is searched
-    begin = partial(_begin, prepared, first.full, probe=first.probe, watched=first.watched, parts=parts)
+    begin = partial(begin_run, prepared, first.full, probe=first.probe, watched=first.watched, parts=parts)
     return begin(searching=None, key=key, n_sweeps=len(first.state.trace), precision=first.state.precision)
 
 
-def _begin(
+def begin_run(
     prepared: Prepared,
     full: Problem,
     *,

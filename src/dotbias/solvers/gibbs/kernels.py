@@ -51,6 +51,30 @@ def residuals(first, last, y, users, items, sessions, mean, bias, factors, e):
 
 
 @ranged
+def row_sums(first, last, starts, e, out):
+    """Each row's Σ e and Σ e², out (R, 2) float64: then rows are summed, and no bit depends on who holds which."""
+    for row in range(first, last):
+        s, squares = 0.0, 0.0
+        for r in range(starts[row], starts[row + 1]):
+            s += e[r]
+            squares += float(e[r]) * float(e[r])
+        out[row, 0], out[row, 1] = s, squares
+
+
+@ranged
+def row_scores(first, last, starts, near, bias, users, items, out):
+    """Each item's Σ bias + user · item over its raters, out (R,) float64."""
+    for row in range(first, last):
+        s = 0.0
+        for r in range(starts[row], starts[row + 1]):
+            dot = 0.0
+            for k in range(users.shape[1]):
+                dot += float(users[near[r], k]) * float(items[row, k])
+            s += float(bias[near[r]]) + dot
+        out[row] = s
+
+
+@ranged
 def collapse(first, last, starts, index, weight, own, features, out):
     """Each row's effective factors: its own plus its features', weighted: (R, K)."""
     K = own.shape[1]
@@ -97,12 +121,15 @@ def bias_statistics(first, last, starts, e, b):
 
 
 @njit(cache=True)
-def draw_biases(starts, b, bias, shift, alpha, mu, lam, key):
-    """Draw every row's own bias; ``b`` and ``shift`` (what each row's residuals lose) follow."""
+def draw_biases(starts, b, bias, shift, alpha, mu, lam, key, at, stride):
+    """Draw every row's own bias; ``b`` and ``shift`` (what each row's residuals lose) follow.
+
+    Row r draws number ``at + r · stride`` of the stream: a shard's rows the numbers they have among all.
+    """
     for row in range(len(bias)):
         n = float(starts[row + 1] - starts[row])
         p = alpha * n + lam
-        new = float32((alpha * (b[row] + n * bias[row]) + lam * mu) / p + normal(key, row) / np.sqrt(p))
+        new = float32((alpha * (b[row] + n * bias[row]) + lam * mu) / p + normal(key, at + row * stride) / np.sqrt(p))
         step = float(new) - bias[row]
         b[row] -= n * step
         shift[row] += step
@@ -175,10 +202,11 @@ def statistics(first, last, starts, near, far, X, Y, e, before, shift, k, G, b):
 
 
 @ranged
-def draw_factors(first, last, G, b, V, shift, k, alpha, mu, lam, active, key):
+def draw_factors(first, last, G, b, V, shift, k, alpha, mu, lam, active, key, at, stride):
     """Draw columns k:k+8 of every row's own factors V (R, K); ``b`` and ``shift`` (R, 8) follow.
 
-    ``active`` (8,) is 0 for columns that only pad K to a multiple of eight: they stay exactly zero.
+    ``active`` (8,) is 0 for columns that only pad K to a multiple of eight: they stay exactly zero. ``at`` and
+    ``stride`` are as for the biases.
     """
     K = V.shape[1]
     P, z, new, work = np.empty(64, np.float32), np.empty(8, np.float32), np.empty(8, np.float32), _scratch()
@@ -188,7 +216,7 @@ def draw_factors(first, last, G, b, V, shift, k, alpha, mu, lam, active, key):
             g = load(G, row * 64 + 8 * j)
             s = fma(splat(V[row, k + j]), g, s)
             store(P, 8 * j, mul(splat(alpha), g))
-        _draw(P, s, alpha, mu, lam, 0, active, key, row, z, new, work)
+        _draw(P, s, alpha, mu, lam, 0, active, key, at + row * stride, z, new, work)
         step = fma(splat(float32(-1)), old, load(new, 0))
         store(V, row * K + k, load(new, 0))
         store(shift, row * 8, step)

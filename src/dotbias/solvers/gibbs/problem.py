@@ -5,7 +5,7 @@ Unchanging: a chain reads it and never writes. This module knows arrays and feat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +61,15 @@ class Problem(NamedTuple):
         values: (N,) float32 standardised; ``levels`` (N,) int32 which star, for ordinal output.
         columns: users, items, sessions (N,) int32 each (sessions empty if unused).
         sides: users, items[, sessions].
+        summed: (user biases (U,), factors (U, K), (I, K)) -> Σ bias + user · item over each item's raters (I,), where
+            the ratings lie elsewhere; None: they are here.
     """
 
     values: np.ndarray
     levels: np.ndarray
     columns: tuple[np.ndarray, np.ndarray, np.ndarray]
     sides: tuple[ProblemSide, ...]
+    summed: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 def problem(
@@ -96,6 +99,20 @@ def problem(
         sides.append(_side(sessions, items, items, n_rows[2], None, None)._replace(centred=(True,)))
     levels = levels[by_user].astype(np.int32) if len(levels) else np.zeros(0, np.int32)
     return Problem(values[by_user].astype(np.float32), levels, (users, items, sessions), tuple(sides))
+
+
+def elsewhere(
+    counts: Sequence[np.ndarray], summed: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> Problem:
+    """A problem whose ratings lie elsewhere: of users and items, without features, with so many ratings (R,) each."""
+    none = np.zeros(0, np.int32)
+    sides = (_side(none, none, none, len(n), None, None)._replace(starts=_starts(n)) for n in counts)
+    return Problem(np.zeros(0, np.float32), none, (none, none, none), tuple(sides), summed)
+
+
+def rows_of(rows: np.ndarray, others: np.ndarray, n_rows: int) -> ProblemSide:
+    """One side's rows, without features, with their ratings (n,) of the other side's rows."""
+    return _side(rows, others, others, n_rows, None, None)
 
 
 class _Entries(NamedTuple):

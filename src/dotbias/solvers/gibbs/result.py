@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from ...features import SHRINK
 from ...posterior import Posterior, SessionPosterior, SidePosterior
 from ...posterior.selection import selection
 from ...trace import Trace
+from .._threads import share
+from . import kernels
 from .prepare import Prepared
 from .problem import Problem, ProblemSide
 from .run import GibbsRun, Sample
@@ -70,7 +73,17 @@ def assembled(prepared: Prepared, problem: Problem, samples: list[Sample], state
     )
     few = found.thin(FEW)
     users = few.user_rows(np.arange(few.users.shape[1]))
-    return replace(found, selection=selection(*users, few.items, problem.columns[:2], fitted))
+    summed = problem.summed or partial(scored, problem.sides[1])
+    n = np.diff(problem.sides[0].starts), np.diff(problem.sides[1].starts)
+    return replace(found, selection=selection(*users, few.items, n, summed, fitted))
+
+
+def scored(s: ProblemSide, bias: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Each item's Σ bias + user · item over its raters (R,); ``s`` and ``items`` may be of some items."""
+    out = np.empty(s.n_rows)
+    arrays = (np.ascontiguousarray(a, np.float32) for a in (bias, users, items))
+    share(kernels.row_scores, s.n_rows, s.starts, s.near, *arrays, out)
+    return out
 
 
 def _side(prepared: Prepared, j: int, side: ProblemSide, arrays: dict[str, np.ndarray]) -> SidePosterior:

@@ -102,6 +102,7 @@ class GibbsRun:
         take: makes a sample.
         calibrate: says how predictions are stated, from samples of the search.
         state: where the run stands.
+        draw: makes a sweep, as :func:`~dotbias.solvers.gibbs.chain.sweep` does.
     """
 
     searching: Problem | None
@@ -118,6 +119,7 @@ class GibbsRun:
     take: Callable[[Problem, Chain], Sample]
     calibrate: Callable[[Problem, list[Sample]], Stated]
     state: GibbsState
+    draw: Callable[..., None] = sweep
 
     @property
     def n_steps(self) -> int | None:
@@ -130,7 +132,7 @@ class GibbsRun:
     def sweep(self) -> None:
         """One sweep and what follows from it."""
         s = self.state
-        sweep(
+        self.draw(
             self._problem(),
             s.chain,
             key=self.key,

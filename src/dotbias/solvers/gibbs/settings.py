@@ -57,10 +57,15 @@ def check(s: GibbsSettings, train: Ratings, valid: Ratings | None) -> None:
         raise DataError(
             "sessions=True, but these ratings have no times.", hint="name a time column, or sessions=False."
         )
-    _check_size(s, train)
+    check_samples(s, train)
 
 
-def _check_size(s: GibbsSettings, train: Ratings) -> None:
+def check_samples(s: GibbsSettings, train: Ratings) -> None:
+    """Refuse samples of the users and items of ``train`` that would be too large.
+
+    Raises:
+        SettingError: naming their size.
+    """
     size = s.chains * samples_nbytes(
         train, n_factors=s.n_factors, keep=s.keep, histories=s.histories, sessions=s.sessions
     )
