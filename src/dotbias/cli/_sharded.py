@@ -27,7 +27,7 @@ SHARDS = 8
 NAMES = ", ".join(f.name for f in FITTERS if f.sharded)
 
 
-class Place(NamedTuple):
+class OnCluster(NamedTuple):
     """Where and how a fit is made.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place(NamedTuple):
     bare: bool
 
 
-def check(place: Place, reading: Reading, fitter: str, settings: list[str], others: dict[str, Any]) -> None:
+def check(place: OnCluster, reading: Reading, fitter: str, settings: list[str], others: dict[str, Any]) -> None:
     """A wrong option is said before anything is read.
 
     Raises:
@@ -65,7 +65,7 @@ def check(place: Place, reading: Reading, fitter: str, settings: list[str], othe
 
 def fit(
     data: str,
-    place: Place,
+    place: OnCluster,
     fitter: str,
     settings: list[str],
     *,
@@ -113,7 +113,7 @@ def fit(
 def _kept(
     fitted: ClusterFit,
     data: str,
-    place: Place,
+    place: OnCluster,
     test: Path | None,
     out: Path | None,
     about: dict[str, Any],

@@ -88,7 +88,7 @@ def fit(
 
     [bold]Example:[/] dotbias fit parts --cluster local:2 --fitter als -o model
     """
-    place, others = _sharded.Place(cluster, shards, checkpoint, no_ratings), {"split": split, "budget": budget}
+    place, others = _sharded.OnCluster(cluster, shards, checkpoint, no_ratings), {"split": split, "budget": budget}
     _sharded.check(place, reading, fitter, settings or [], others)
     if cluster is not None:
         more = {"test": test, "seed": seed, "out": out, "keep_partial": keep_partial, "json": json}
