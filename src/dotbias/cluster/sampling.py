@@ -65,7 +65,7 @@ class Slice(NamedTuple):
         return random, new
 
 
-class Prior(NamedTuple):
+class RowPrior(NamedTuple):
     """A side's priors, as ``SideWeights`` has them."""
 
     bias_mean: np.ndarray
@@ -145,14 +145,14 @@ def sums_of(shard: SampledShard, own: Effects, other: Effects, mean: float) -> n
     return chains.row_sums(shard.side, residuals(shard, own, other, mean, of_items=False))
 
 
-def draw_users(shard: SampledShard, own: Effects, other: Effects, prior: Prior, now: Shared, at: int) -> Effects:
+def draw_users(shard: SampledShard, own: Effects, other: Effects, prior: RowPrior, now: Shared, at: int) -> Effects:
     """A shard's users, drawn."""
     e = residuals(shard, own, other, now.mean, of_items=False) - now.step
     return _drawn(shard, own, other, prior, e, now, at)
 
 
 def draw_items(
-    shard: SampledShard, own: Effects, before: Effects, after: Effects, prior: Prior, now: Shared, at: int
+    shard: SampledShard, own: Effects, before: Effects, after: Effects, prior: RowPrior, now: Shared, at: int
 ) -> Effects:
     """A shard's items, drawn, given the users before and after their own draw."""
     e = residuals(shard, own, before, now.mean, of_items=True) - now.step
@@ -166,7 +166,7 @@ def draw_items(
 
 
 def _drawn(
-    shard: SampledShard, own: Effects, other: Effects, prior: Prior, e: np.ndarray, now: Shared, at: int
+    shard: SampledShard, own: Effects, other: Effects, prior: RowPrior, e: np.ndarray, now: Shared, at: int
 ) -> Effects:
     none = np.zeros((0, own[1].shape[1]), np.float32)
     w = SideWeights(own[0].copy(), own[1].copy(), none[:, 0], none, *prior)
@@ -223,7 +223,7 @@ class ShardedChain:
 
     def _draw(self, w: SideWeights, task: Any, shards: list[Any], cut: list[Any], *given: Any) -> None:
         """Draw a side, by shards: ``given`` the other side, and last what the rows share."""
-        prior, tasks = Prior(w.bias_mean, w.bias_precision, w.factor_mean, w.factor_precision), []
+        prior, tasks = RowPrior(w.bias_mean, w.bias_precision, w.factor_mean, w.factor_precision), []
         for s, (shard, own) in enumerate(zip(shards, cut, strict=True)):
             tasks.append(task.remote(shard, own, *given[:-1], prior, given[-1], s))
         biases, factors = zip(*self.shards.get(tasks), strict=True)
