@@ -32,6 +32,7 @@ ENVIRONMENTS: dict[str, list[list[str]]] = {  # name -> pip's arguments, one cal
         ],
     ],
     "fastai": [["torch==2.13.0", "fastai==2.8.12"]],
+    "spark": [["pyspark==4.0.1", "numpy==2.4.6"]],  # needs a Java of 17 or later
 }
 
 

@@ -123,12 +123,16 @@ def below(x: np.ndarray) -> np.ndarray:
 def normal_of(scorer: Ranks, train: Ratings, like: float) -> Normal:
     """Least squares of train's ratings (at most 65,536, evenly spaced) on the scorer's rank; the slope is 0 or more."""
     at = np.linspace(0, len(train) - 1, min(len(train), SAMPLE)).astype(np.int64)
-    y = train.explicit()[at].astype(np.float64)
-    z = scorer.rank(train.users[at], train.items[at]).astype(np.float64)
+    return normal_on(scorer, train.users[at], train.items[at], train.explicit()[at], cut_of(train, like))
+
+
+def normal_on(scorer: Ranks, users: np.ndarray, items: np.ndarray, values: np.ndarray, cut: float) -> Normal:
+    """Least squares of these ratings (n,) on the scorer's rank, and the cut."""
+    y, z = values.astype(np.float64), scorer.rank(users, items).astype(np.float64)
     variance = float(z.var())
     slope = max(float(np.mean((z - z.mean()) * (y - y.mean()))) / variance, 0.0) if variance > 0 else 0.0
     offset = float(y.mean() - slope * z.mean())
-    return Normal(offset, slope, float(np.std(y - slope * z)) or 1.0, cut_of(train, like))
+    return Normal(offset, slope, float(np.std(y - slope * z)) or 1.0, cut)
 
 
 def cut_of(train: Ratings, like: float) -> float:
@@ -248,17 +252,21 @@ class ByLiking:
         train: what it was fitted on.
         like: the rating from which an item is liked.
         chance: P(rated).
+        given: the regression of train's ratings, where train is not all here.
+        quicker: ``near``, likewise.
     """
 
     scorer: Ranks
     train: Ratings
     like: float
     chance: Chance
+    given: Normal | None = None
+    quicker: ByLiking | None = None
 
     @cached_property
     def normal(self) -> Normal:
         """For ranks of a scorer, or of a newcomer, that knows no such probability itself; made when first needed."""
-        return normal_of(self.scorer, self.train, self.like)
+        return self.given or normal_of(self.scorer, self.train, self.like)
 
     @property
     def words(self) -> str:
@@ -272,8 +280,8 @@ class ByLiking:
 
     @cached_property
     def _near(self) -> ByLiking | None:
-        if not offers(self.scorer, Sampled):
-            return None
+        if self.quicker is not None or not offers(self.scorer, Sampled):
+            return self.quicker
         return ByLiking(self.scorer.factors(), self.train, self.like, self.chance)
 
     def every(self, users: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:

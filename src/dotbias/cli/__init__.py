@@ -35,6 +35,7 @@ from . import (
     export,
     fit,
     lr_find,
+    plan,
     plot,
     reasons,
     recommend,
@@ -82,6 +83,7 @@ app.command("explain")(reasons.explain)
 app.command("ask")(reasons.ask)
 app.command("refit")(refit.refit)
 app.command("update")(update.update)
+app.command("plan")(plan.plan)
 app.command("plot")(plot.plot)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)

@@ -31,6 +31,11 @@ Threads = Annotated[
         "--threads", min=0, envvar="DOTBIAS_THREADS", help="How many threads a fit may use; 0: as many as pay."
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="By shards over Ray: local:N workers here, or HOST:PORT."),
+]
+Shards = Annotated[int, typer.Option("--shards", min=1, help="With --cluster: how many tasks, several a worker.")]
 SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 SPELLED = {"\t": "tab", "\\t": "tab", ";": "semicolon", "|": "pipe"}  # what a shell would take for its own
 

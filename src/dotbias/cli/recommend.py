@@ -11,7 +11,7 @@ import typer
 
 from ..errors import SettingError
 from . import _places as places
-from ._options import Json, Model
+from ._options import Cluster, Json, Model, Shards
 from ._show import Page, count
 from .use import Like, Order, load, show, show_list
 
@@ -35,7 +35,8 @@ def recommend(
     history: History = None,
     everybody: Annotated[bool, typer.Option("--all", help="For all users, into the file that -o names.")] = False,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="With --all: the .parquet or .csv file to write.")
+        str | None,
+        typer.Option("-o", "--out", help="With --all: the .parquet or .csv file; with --cluster a folder."),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="An item id to leave out; repeatable.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Choose among these item ids; repeatable.")] = None,
@@ -54,13 +55,22 @@ def recommend(
         float, typer.Option("--diversity", help="From 0 (as they are) to 1 (unlike each other).")
     ] = 0.0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="With --all: blocks at a time.")] = None,
+    cluster: Cluster = None,
+    parts: Annotated[
+        str | None, typer.Option("--parts", help="With --cluster: the Parquet parts fitted on, if not in the model.")
+    ] = None,
+    shards: Shards = 8,
     json: Json = False,
 ) -> None:
     """The items that a user is most likely to rate and like, best first.
 
     [bold]Example:[/] dotbias recommend model 15 -n 5
+    [bold]Everybody's lists, on a cluster:[/] dotbias recommend model --all --cluster local:2 -o lists
     """
-    _one_of(users, history, everybody, out)
+    file = None if out is None else Path(out)
+    _one_of(users, history, everybody, file, cluster)
+    if parts is not None and cluster is None:
+        raise SettingError("--parts goes with --cluster.", hint="--cluster local:2, say.")
     door = load(model)
     items = door.train.item_ids
     asked: dict[str, Any] = {
@@ -75,8 +85,11 @@ def recommend(
         "popularity": popularity,
         "diversity": diversity,
     }
-    if out is not None:
-        _write(door, out, n, asked, threads, json)
+    if cluster is not None:
+        where_to = {"address": cluster, "parts": parts, "shards": shards}
+        _write_parts(door, str(out), n, {**asked, **where_to}, json)
+    elif file is not None:
+        _write(door, file, n, asked, threads, json)
     elif history is not None:
         answer = door.recommend(n=n, history=told(history, door), **asked)
         show(answer, "score", json, f"for a newcomer, by {answer.order}")
@@ -84,13 +97,17 @@ def recommend(
         _show_users(door, users or [], n, asked, json)
 
 
-def _one_of(users: list[str] | None, history: str | None, everybody: bool, out: Path | None) -> None:
+def _one_of(
+    users: list[str] | None, history: str | None, everybody: bool, out: Path | None, cluster: str | None
+) -> None:
     """Refuse a command that asks for nobody, or for several kinds of people at once."""
     if sum((bool(users), history is not None, everybody)) != 1:
         raise SettingError("it is not said for whom, once.", hint="user ids, or --history, or --all with -o FILE.")
     if everybody != (out is not None):
         raise SettingError("--all and -o go together.", hint="dotbias recommend MODEL --all -o top.parquet")
-    if out is not None:
+    if cluster is not None and not everybody:
+        raise SettingError("--cluster goes with --all.", hint="dotbias recommend MODEL --all --cluster local:2 -o OUT")
+    if out is not None and cluster is None:
         if out.suffix not in (".parquet", ".csv"):
             raise SettingError(f"{out} is neither .parquet nor .csv.", hint="name the file top.parquet, say.")
         places.check_file(out)
@@ -123,6 +140,20 @@ def _write(door: Recommender, out: Path, n: int, asked: dict[str, Any], threads:
         Page().json({"written": str(out), "users": n_users, "rows": frame.height, "short": short})
     else:
         Page().say(f"{out}: {frame.height:,} rows for {count(n_users, 'user')}", wrap=False)
+
+
+def _write_parts(door: Recommender, out: str, n: int, asked: dict[str, Any], json: bool) -> None:
+    """Everybody's lists by shards, into a folder."""
+    from .. import cluster
+
+    found = cluster.recommend_all(door, out, n=n, **asked)
+    if found.short:
+        Page(err=True).note(f"{count(found.short, 'user')} of {found.users:,} got fewer than {n}.")
+    if json:
+        written = {"written": str(found.folder), "users": found.users, "rows": found.rows, "short": found.short}
+        Page().json(written)
+    else:
+        Page().say(f"{found.folder}: {found.rows:,} rows for {count(found.users, 'user')}", wrap=False)
 
 
 def _to_bytes(table: pl.DataFrame, suffix: str) -> bytes:

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import SettingError
 from . import _common as common
-from ._options import Json, Model, Reading, reads_data
+from ._options import Cluster, Json, Model, Reading, Shards, reads_data
 from ._show import Column, Page
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def evaluate(
     model: Model,
     reading: Reading,
     file: Annotated[Path | None, typer.Argument(hidden=True, metavar="--test FILE")] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
+    test: Annotated[str | None, typer.Option("--test", help="A file of held-out ratings (required).")] = None,
     metrics: Annotated[
         str | None, typer.Option("--metrics", help="Others than by default, such as ndcg@10,recall@20.")
     ] = None,
@@ -36,11 +36,14 @@ def evaluate(
     ] = None,
     order: Order = "liked",
     like: Like = None,
+    cluster: Cluster = None,
+    shards: Shards = 8,
     json: Json = False,
 ) -> None:
     """The error of a saved model on held-out ratings, and how well it ranks; ratings it was fitted on are refused.
 
     [bold]Example:[/] dotbias evaluate model --test new-ratings.csv --json
+    [bold]A folder of Parquet parts, on a cluster:[/] dotbias evaluate model --test parts --cluster local:2
     """
     from .. import storage
     from ..evaluation import metrics_for
@@ -48,10 +51,12 @@ def evaluate(
     if test is None or file is not None:
         what = "a file is named without saying what it is" if file else "there are no held-out ratings to measure on"
         raise SettingError(f"{what}.", hint=f"say --test {file or 'FILE'}.")
+    if cluster is not None:
+        return _by_shards(model, test, metrics, times, cluster, shards, json)
     seconds: dict[str, Any] = {}
     with common.timed(seconds, "load"):
         stored = storage.load(model)
-        held = reading.read(test, like=stored.ratings)
+        held = reading.read(Path(test), like=stored.ratings)
     for note in held.notes:
         Page(err=True).note(note)
     _say_if_stopped(stored.metrics)
@@ -68,6 +73,20 @@ def evaluate(
     else:
         common.show_report(Page(), report)
         common.say_given(Page(), given)
+    return None
+
+
+def _by_shards(
+    model: str, test: str, metrics: str | None, times: str | None, address: str, shards: int, json: bool
+) -> None:
+    """Errors on a folder of parts, measured by the workers."""
+    from .. import cluster
+
+    asked = None if metrics is None else metrics.replace(",", " ").split()
+    report = cluster.evaluate(model, test, metrics=asked, times=times, address=address, shards=shards)
+    if json:
+        return Page().json(report.to_dict())
+    return common.show_report(Page(), report)
 
 
 def similar(

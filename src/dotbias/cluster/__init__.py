@@ -32,6 +32,8 @@ from ..progress import Progress, Step, telling
 from ..rng import Rng
 from .job import Job
 from .joining import joined
+from .listing import WrittenLists, recommend_all
+from .measuring import evaluate
 from .parts import find_parts
 from .shards import Shards
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from ..posterior import Posterior
     from ..ratings import Feedback
 
-__all__ = ["SHARDED", "ClusterFit", "fit"]
+__all__ = ["SHARDED", "ClusterFit", "WrittenLists", "evaluate", "fit", "recommend_all"]
 
 SHARDED = tuple(f.name for f in FITTERS if f.sharded)
 HOMES = {"als": "alternating", "implicit_als": "alternating", "sgd": "rotating", "gibbs": "sampling"}  # fit_NAME
@@ -83,8 +85,8 @@ def fit(
 
     Args:
         fitter: one of ``SHARDED``, or the function itself.
-        parts: a folder of Parquet files of one kind, with columns as ``Ratings.from_parquet`` recognises them. A pair
-            may come once.
+        parts: a folder of Parquet files of one kind, with columns as ``Ratings.from_parquet`` recognises them; or what
+            fsspec opens, such as ``s3://bucket/parts``. A pair may come once.
         address: "local:N", N workers on this machine, ended with the fit; or of a running cluster, HOST:PORT. Its
             workers must have dotbias, and read the parts under the same path.
         shards: of each side; several for each worker.
@@ -107,7 +109,7 @@ def fit(
         raise SettingError(f"shards is {shards!r}.", hint="a whole number from 1 up.")
     known = find(name)
     known.check(settings)
-    how, paths = {**known.defaults(), **settings}, find_parts(as_path(parts))
+    how, paths = {**known.defaults(), **settings}, find_parts(parts)
     path = None if checkpoint is None else as_path(checkpoint)
     with joined(address, memory) as ray, telling(progress, how.get("n_epochs")) as tell:
         made: list[Shards] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +11,13 @@ from ..errors import DataError
 from ..ids import Ids
 from ..ratings import Ratings
 from .parts import read
+from .remote import Place
 
 if TYPE_CHECKING:
     from . import ClusterFit
 
 
-def gathered(paths: Sequence[Path], users: Ids, items: Ids) -> Ratings:
+def gathered(paths: Sequence[Place], users: Ids, items: Ids) -> Ratings:
     """The parts as Ratings, part by part: 12 bytes a rating, and 8 more where there are times.
 
     Args:

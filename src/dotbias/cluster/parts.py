@@ -14,9 +14,12 @@ import numpy as np
 import polars as pl
 
 from .. import readers
-from ..errors import DataError, FileError
+from ..errors import DataError, DotbiasError, FileError
 from ..ids import Ids
 from ..ratings import Feedback
+from .remote import Place, Remote, as_place, fetch, listed
+
+SAID = 20  # bad parts that an error names
 
 
 class Facts(NamedTuple):
@@ -47,22 +50,55 @@ class Dealt(NamedTuple):
     values: np.ndarray
 
 
-def find_parts(folder: Path) -> list[Path]:
+def find_parts(folder: str | Path) -> list[Place]:
     """The Parquet files of a folder, in the order of their names.
 
+    Args:
+        folder: of this machine, or what fsspec opens, such as ``s3://bucket/parts``.
+
     Raises:
-        FileError: where there is no such folder.
+        FileError: where there is no such folder, or a store does not let us see it.
         DataError: where it holds no Parquet file.
+        SettingError: for what fsspec cannot open.
     """
-    if not folder.is_dir():
-        raise FileError(f"{folder} is no folder.", hint="give the folder that holds the Parquet parts.")
-    found = sorted(folder.glob("*.parquet"))
+    place = as_place(folder)
+    if isinstance(place, Remote):
+        found: list[Place] = [file for file in listed(place) if file.name.endswith(".parquet")]
+    elif not place.is_dir():
+        raise FileError(f"{place} is no folder.", hint="give the folder that holds the Parquet parts.")
+    else:
+        found = [*sorted(place.glob("*.parquet"))]
     if not found:
-        raise DataError(f"{folder} holds no *.parquet file.", hint="its parts are expected right in it.")
+        raise DataError(f"{place} holds no *.parquet file.", hint="its parts are expected right in it.")
     return found
 
 
-def scan(path: Path) -> Facts:
+def tried(path: Place) -> Facts | DotbiasError:
+    """What a part holds, or what is wrong with it."""
+    try:
+        return scan(path)
+    except DotbiasError as e:
+        return e
+
+
+def all_good(paths: Sequence[Place], found: Sequence[Facts | DotbiasError]) -> list[Facts]:
+    """What the parts hold, if none is bad.
+
+    Raises:
+        DataError, FileError: the error of the only bad part, as it is; of several, what is wrong with each.
+    """
+    wrong = [(path, f) for path, f in zip(paths, found, strict=True) if isinstance(f, DotbiasError)]
+    if len(wrong) == 1:
+        raise wrong[0][1]
+    if wrong:
+        said = [e.what if path.name in e.what else f"{path.name}: {e.what}" for path, e in wrong]
+        more = [f"and {len(said) - SAID:,} more"] if len(said) > SAID else []
+        what = f"{len(wrong):,} of {len(paths):,} parts cannot be used:"
+        raise DataError("\n  ".join([what, *said[:SAID], *more]), hint=wrong[0][1].hint)
+    return [f for f in found if not isinstance(f, DotbiasError)]
+
+
+def scan(path: Place) -> Facts:
     """What a part holds.
 
     Raises:
@@ -90,7 +126,7 @@ def _digest(source: readers.Source, values: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def check_alike(paths: list[Path], facts: list[Facts], feedback: Feedback) -> None:
+def check_alike(paths: Sequence[Place], facts: list[Facts], feedback: Feedback) -> None:
     """Refuse parts of the other kind than a fit takes, and parts whose ids are of other types than the first one's.
 
     Raises:
@@ -109,7 +145,7 @@ def check_alike(paths: list[Path], facts: list[Facts], feedback: Feedback) -> No
                 raise DataError(what, hint="make both columns the same type; 42 and '42' are two different ids.")
 
 
-def numbered(path: Path, digest: str, users: pl.Series, items: pl.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def numbered(path: Place, digest: str, users: pl.Series, items: pl.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A part's ratings as rows of users, of items, and values (n,) each.
 
     Raises:
@@ -123,7 +159,7 @@ def numbered(path: Path, digest: str, users: pl.Series, items: pl.Series) -> tup
     return Ids(users).find(source.user), Ids(items).find(source.item), values
 
 
-def deal(path: Path, digest: str, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
+def deal(path: Place, digest: str, users: pl.Series, items: pl.Series, shards: int) -> list[Dealt]:
     """A part's ratings by user shard, then by item shard: 2 · shards pieces."""
     return pieces_of(*numbered(path, digest, users, items), shards)
 
@@ -151,12 +187,15 @@ def repeated(pieces: Sequence[Dealt], n_others: int) -> int:
     return len(pairs) - len(np.unique(pairs))
 
 
-def read(path: Path) -> readers.Source:
+def read(path: Place) -> readers.Source:
     """A part's columns.
 
     Raises:
         FileError: if it is not there.
+        DataError: as ``Ratings.from_parquet``.
     """
+    if isinstance(path, Remote):
+        return readers.read_parquet(Path(path.name), {}, content=fetch(path))
     if not path.is_file():
         raise FileError(f"{path} is not there.", hint="every worker must see the parts under this path.")
     return readers.read_parquet(path, {})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import numpy as np
 from ..errors import ClusterError, DataError, DotbiasError
 from ..ids import Ids
 from ..ratings import Feedback, Ratings
-from .parts import Facts, check_alike, deal, scan
+from .parts import Facts, all_good, check_alike, deal, tried
+from .remote import Place
 
 RETRIES = 5  # of a task whose worker died
 
@@ -43,11 +43,11 @@ class Shards:
         DataError, FileError: for a part that cannot be read, or is unlike the others, by name.
     """
 
-    def __init__(self, ray: Any, paths: Sequence[Path], number: int, feedback: Feedback):
+    def __init__(self, ray: Any, paths: Sequence[Place], number: int, feedback: Feedback):
         self.ray, self.paths, self.moved = ray, paths, 0
-        read = self.task(scan)
-        facts: list[Facts] = self.get([read.remote(path) for path in paths])
-        check_alike(list(paths), facts, feedback)
+        read = self.task(tried)
+        facts: list[Facts] = all_good(paths, self.get([read.remote(path) for path in paths]))
+        check_alike(paths, facts, feedback)
         users, items = Ids(facts[0].users), Ids(facts[0].items)
         for part in facts[1:]:
             users, items = users.extend(part.users), items.extend(part.items)

@@ -21,9 +21,9 @@ from .times import overlooked
 TITLES = ("title", "name")  # columns that name rows for people
 
 
-def read_parquet(path: Path, columns: Columns) -> Source:
-    """Clean columns of a Parquet file."""
-    source = open_source(path)
+def read_parquet(path: Path, columns: Columns, *, content: bytes | None = None) -> Source:
+    """Clean columns of a Parquet file; ``content`` where it has been fetched already, and the path only names it."""
+    source = open_source(path) if content is None else content
     names = parquet.names(source, path.name)
     chosen = choose_columns(names, columns, path.name)
     frame = parquet.read(source, path.name, list(dict.fromkeys(chosen.values())))
