@@ -71,7 +71,7 @@ def _start(ray: Any, n: int, memory: int) -> None:
 def _join(ray: Any, address: str, place: re.Match[str]) -> None:
     nobody = SettingError(
         f"there is no cluster at {address}.",
-        hint="`ray start --head` starts one; RAY_AUTH_MODE and RAY_AUTH_TOKEN must be alike here and there; or local:2.",
+        hint="`ray start --head` starts one; RAY_AUTH_MODE and RAY_AUTH_TOKEN must be alike on both; or local:2.",
     )
     try:  # Ray itself would try for minutes
         socket.create_connection((place[1].strip("[]"), int(place[2])), timeout=SECONDS).close()
