@@ -83,7 +83,7 @@ def _show(plan: ClusterPlan) -> None:
         ("the driver's memory", shown(plan.driver.total), _made_of(plan.driver.of, shown)),
         ("a worker's memory", shown(plan.worker.total), _made_of(plan.worker.of, shown)),
         ("all object stores", shown(max(plan.dealt, plan.kept)), stores),
-        ("moved a sweep", shown(plan.moved), f"of them between machines {shown(plan.network)}"),
+        ("moved a sweep", shown(plan.moved), f"put down once; copied between machines {shown(plan.network)}"),
         ("a sweep", lasting(plan.seconds), _made_of(plan.sweep.of, lasting)),
         ("before the first", lasting(plan.before.total), _made_of(plan.before.of, lasting)),
     ]
