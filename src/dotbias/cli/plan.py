@@ -51,8 +51,13 @@ def plan(
     if json:
         return Page().json(found.to_dict())
     _show(found)
-    machine = load(None if constants is None else str(constants))["machine"]
-    return Page(err=True).note(f"computed from what was measured on {machine} Other machines differ.")
+    measured = load(None if constants is None else str(constants))
+    checked = (
+        "" if measured["runs"] else " No fit has been compared with these constants yet: take the figures as rough."
+    )
+    return Page(err=True).note(
+        f"computed from what was measured on {measured['machine']} Other machines differ.{checked}"
+    )
 
 
 def count(text: str, name: str) -> int:
